@@ -1,0 +1,38 @@
+//! Time as data: the one place that reads the clocks.
+//!
+//! A request is stamped when it arrives ([`Now`]); every decision after that takes the stamp, so that a test can say what
+//! time it is.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+/// One moment on both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// The calendar's: for `iat`, `exp` and `session.expires`. May jump.
+    pub wall: UnixMillis,
+    /// The steady one: for how long something was kept.
+    pub steady: Instant,
+}
+
+impl Now {
+    /// Reads both clocks.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the calendar's clock")]
+    pub fn read() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let wall = UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX));
+        Self { wall, steady: Instant::now() }
+    }
+}
+
+/// Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted, as JavaScript's `Date` has them. May be negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnixMillis(pub i64);
+
+impl UnixMillis {
+    /// Whole seconds, rounded down, as JWT's `NumericDate` is written here.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000)
+    }
+}
