@@ -1,5 +1,21 @@
 //! Sessions: from a cookie to a session that is alive, read once and kept for a moment.
+//!
+//! Not for: deciding whether a cookie counts (`permit`) or what is minted from a session (`token`). The invariant: an answer from
+//! memory is one that no write through this proxy may have changed since it was read, and it is given only to somebody who may act
+//! with the adapter's secret.
 
+mod answer;
+mod cache;
+mod coherence;
+mod cookie;
+mod key;
 mod live;
 
-pub use self::live::{LiveSession, Profile, SessionKey, SessionToken};
+pub use self::{
+    answer::{Reading, SessionAnswer},
+    cache::{CacheKey, Format, SessionCache, Source},
+    coherence::{Coherence, Scope, Write},
+    cookie::CookieSession,
+    key::SessionKeys,
+    live::{LiveSession, Profile, SessionKey, SessionToken},
+};

@@ -1,0 +1,122 @@
+//! What is done for a request that may be served: the last stage before, and after, the deployment.
+//!
+//! Not for: whether it may be served (`permit`) or in which order it is looked at (`pipeline`). The invariant: nothing goes upstream but
+//! what was permitted, in the spelling that was parsed.
+
+mod auth_js;
+mod call;
+mod documents;
+mod identity;
+mod outbound;
+mod session_read;
+mod token;
+
+use std::sync::Arc;
+
+use http::{Response, request};
+use hyper::body::Incoming;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    body::Body,
+    classify::{FunctionPath, Route},
+    config::Config,
+    error::Rejection,
+    permit::{Caller, CallerPolicy, Cors, WrongSecrets},
+    server::{Arrival, Intake},
+    session::{SessionCache, SessionKeys},
+    telemetry::Metrics,
+    token::{Documents, Minter, MinterSettings},
+    upstream::{Upstream, UpstreamProblem},
+};
+
+/// One proxy in front of one deployment: everything that a request may need.
+#[derive(Debug)]
+pub struct Proxy {
+    config: Config,
+    callers: CallerPolicy,
+    wrong_secrets: WrongSecrets,
+    intake: Intake,
+    upstream: Upstream,
+    sessions: Arc<SessionCache>,
+    session_keys: SessionKeys,
+    /// `<module>:getSessionAndUser`.
+    session_function: FunctionPath,
+    minter: Minter,
+    documents: Documents,
+    metrics: Arc<Metrics>,
+    /// Calls that go on when their callers have gone.
+    departed: TaskTracker,
+}
+
+impl Proxy {
+    /// Builds a proxy by the configuration. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamProblem`]: the client for the deployment cannot be made.
+    pub fn new(config: Config, metrics: Arc<Metrics>) -> Result<Self, UpstreamProblem> {
+        let session_function = FunctionPath::in_module(&config.adapter.module, "getSessionAndUser");
+        Ok(Self {
+            callers: CallerPolicy::new(&config),
+            wrong_secrets: WrongSecrets::default(),
+            intake: Intake::new(&config.limits, &config.timeouts),
+            upstream: Upstream::new(&config)?,
+            sessions: Arc::new(SessionCache::new(&config.cache)),
+            session_keys: SessionKeys::new(&config.adapter.secret, config.upstream.url.as_str()),
+            session_function,
+            minter: Minter::new(MinterSettings::from(&config)),
+            documents: Documents::new(&config.token.issuer, config.token.key.algorithm(), &config.token.jwks),
+            metrics,
+            departed: TaskTracker::new(),
+            config,
+        })
+    }
+
+    /// Carries out what a request of the public or adapter listener asks for.
+    ///
+    /// # Errors
+    ///
+    /// Every [`Rejection`] that belongs to its route.
+    pub async fn act(
+        &self,
+        arrival: &Arrival,
+        route: Route,
+        caller: Caller<'_>,
+        head: &request::Parts,
+        body: Incoming,
+    ) -> Result<Response<Body>, Rejection> {
+        match route {
+            Route::Call(lane) => self.call(arrival, lane, &caller, head, body).await,
+            Route::QueryTimestamp => self.query_timestamp(arrival, &caller, head, body).await,
+            Route::AuthJs(function) => self.auth_js(arrival, function, head, body).await,
+            Route::Token => self.token(arrival, &caller, head, body).await,
+            Route::Discovery => Ok(documents::answer(&self.documents.discovery, &head.headers)),
+            Route::KeySet => Ok(documents::answer(&self.documents.jwks, &head.headers)),
+            Route::Preflight => Ok(Cors::preflight(&head.headers)),
+            Route::Sync => Err(Rejection::SyncNotServed),
+            Route::Alive | Route::Ready | Route::Metrics | Route::Page => Err(Rejection::NotFound),
+        }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Who may speak.
+    pub fn callers(&self) -> &CallerPolicy {
+        &self.callers
+    }
+
+    /// How many sessions are in memory, about.
+    pub fn sessions_kept(&self) -> u64 {
+        self.sessions.len()
+    }
+
+    /// Waits until every call that may not be cut short has been answered.
+    pub async fn finish(&self) {
+        self.departed.close();
+        self.departed.wait().await;
+    }
+}

@@ -1,0 +1,130 @@
+//! Convex's own routes: calls of functions, read, decided on, written anew and sent.
+
+use std::time::Instant;
+
+use http::{Response, request};
+use http_body_util::Limited;
+use hyper::body::Incoming;
+
+use super::{Proxy, outbound};
+use crate::{
+    body::{Body, BodyCut},
+    classify::{Envelope, Lane},
+    error::Rejection,
+    permit::{self, Caller, Credential, FunctionRefusal, Permitted},
+    server::Arrival,
+    session::{Scope, Write},
+    upstream::Crossing,
+};
+
+impl Proxy {
+    pub(super) async fn call(
+        &self,
+        arrival: &Arrival,
+        lane: Lane,
+        caller: &Caller<'_>,
+        head: &request::Parts,
+        body: Incoming,
+    ) -> Result<Response<Body>, Rejection> {
+        if !permit::is_json(&head.headers) {
+            return Err(Rejection::NotJson);
+        }
+        let crossing = Crossing::from_caller(&head.headers)?.identified(&arrival.id);
+        let whole = self.intake.read(&head.headers, body).await?;
+        let calls = self.permit_all(arrival, caller, Envelope::read(lane, whole.bytes())?)?;
+        if caller.credential() == Credential::None
+            && let Some(answer) = self.recall_session(arrival, lane, &calls, &head.headers).await
+        {
+            return answer;
+        }
+        let crossing = self.identify(arrival, caller, &head.headers, &calls, crossing).await?;
+        let outbound = outbound::write(lane, &calls, &self.config.adapter)?;
+        let scopes = calls.iter().filter_map(|permitted| self.scope(permitted)).collect();
+        drop(calls);
+        self.forward(lane, crossing, Body::bytes(outbound).holding(whole.into_lease()), scopes).await
+    }
+
+    /// `query_ts` takes no body and no identity; whatever body comes is passed through unread.
+    pub(super) async fn query_timestamp(
+        &self,
+        arrival: &Arrival,
+        caller: &Caller<'_>,
+        head: &request::Parts,
+        body: Incoming,
+    ) -> Result<Response<Body>, Rejection> {
+        self.intake.check_unread(&head.headers, &body)?;
+        let crossing = Crossing::from_caller(&head.headers)?.identified(&arrival.id);
+        let crossing = self.identify(arrival, caller, &head.headers, &[], crossing).await?;
+        let stream = crate::upstream::relay(body, self.config.timeouts.stall);
+        let limited = http_body_util::BodyExt::map_err(Limited::new(stream, self.intake.body_bytes()), |_| BodyCut);
+        let started = Instant::now();
+        let response = self.upstream.send("/api/query_ts", crossing, Body::stream(limited)).await;
+        self.metrics.upstream(started.elapsed());
+        response
+    }
+
+    fn permit_all<'body>(
+        &self,
+        arrival: &Arrival,
+        caller: &Caller<'_>,
+        envelope: Envelope<'body>,
+    ) -> Result<Vec<Permitted<'body>>, Rejection> {
+        let calls = envelope.into_calls();
+        let noted = match calls.as_slice() {
+            [call] => call.path.as_str().to_owned(),
+            _ => format!("(batch of {})", calls.len()),
+        };
+        let _ = arrival.function.set(noted);
+        calls
+            .into_iter()
+            .map(|call| Permitted::decide(call, caller.listener(), &self.config.adapter))
+            .collect::<Result<_, _>>()
+            .map_err(|refusal| match refusal {
+                FunctionRefusal::Rejected(rejection) => rejection,
+                FunctionRefusal::WrongSecret => self.wrong_secrets.count(arrival.ends.peer),
+            })
+    }
+
+    /// Which sessions' answers a call may change. A function of the module that the contract does not know may change any.
+    fn scope(&self, permitted: &Permitted<'_>) -> Option<Scope> {
+        let adapter = permitted.adapter()?;
+        let Some(function) = adapter.function else { return Some(Scope::Everything) };
+        self.touched(function.contract().touches, &adapter.arguments)
+    }
+
+    /// Sends a call. One that may write goes on when its caller has gone, and its write is over only when it was answered.
+    async fn forward(&self, lane: Lane, crossing: Crossing, body: Body, scopes: Vec<Scope>) -> Result<Response<Body>, Rejection> {
+        let started = Instant::now();
+        let response = if lane.may_write() {
+            let upstream = self.upstream.clone();
+            let write = (!scopes.is_empty()).then(|| self.sessions.begin_write(scopes));
+            let sent = self.departed.spawn(async move {
+                let response = upstream.send(lane.path(), crossing, body).await;
+                end_write(write, response.is_ok());
+                response
+            });
+            sent.await.unwrap_or(Err(Rejection::UpstreamUnreachable))
+        } else {
+            self.upstream.send(lane.path(), crossing, body).await
+        };
+        self.metrics.upstream(started.elapsed());
+        response
+    }
+}
+
+/// Ends a write. One whose outcome is unknown may still take effect at the deployment: its sessions are read anew until it cannot any
+/// more.
+pub(super) fn end_write(write: Option<Write>, was_answered: bool) {
+    match write {
+        Some(write) if !was_answered => {
+            tokio::spawn(async move {
+                tokio::time::sleep(MUTATION_AT_MOST).await;
+                drop(write);
+            });
+        }
+        _ => {}
+    }
+}
+
+/// Convex gives up on a mutation after this.
+const MUTATION_AT_MOST: std::time::Duration = std::time::Duration::from_secs(60);

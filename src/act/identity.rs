@@ -1,0 +1,67 @@
+//! Who the deployment shall take a caller for: its own token, or one minted from its session cookie.
+
+use http::HeaderMap;
+
+use super::Proxy;
+use crate::{
+    config::ClientTokens,
+    error::Rejection,
+    permit::{Caller, CookieStanding, Credential, Permitted},
+    server::Arrival,
+    session::CookieSession,
+    token::{Bearer, Freshness},
+    upstream::Crossing,
+};
+
+impl Proxy {
+    /// Sets the identity of a call. A caller's own token wins over its cookie; adapter functions are called without one, since they go by the
+    /// secret.
+    ///
+    /// # Errors
+    ///
+    /// - [`Rejection::TokenEnded`], [`Rejection::TokenForeign`]: by `token.client_tokens`.
+    /// - The failures of a session read and of signing: a caller who may be signed in is never served as nobody.
+    pub(super) async fn identify(
+        &self,
+        arrival: &Arrival,
+        caller: &Caller<'_>,
+        headers: &HeaderMap,
+        calls: &[Permitted<'_>],
+        crossing: Crossing,
+    ) -> Result<Crossing, Rejection> {
+        if let Credential::Bearer(token) = caller.credential() {
+            self.check_bearer(arrival, token).await?;
+            return Ok(crossing.with_credential(caller.credential()));
+        }
+        let has_plain_call = calls.iter().any(|permitted| permitted.adapter().is_none());
+        if !has_plain_call || caller.cookies() == CookieStanding::Ignored {
+            return Ok(crossing);
+        }
+        let CookieSession::Token(session_token) = CookieSession::read(headers, &self.config.session.cookies) else {
+            return Ok(crossing);
+        };
+        let Some(session) = self.live_session(arrival, &session_token).await? else { return Ok(crossing) };
+        match self.mint(&session, Freshness::Reuse, arrival.now.wall) {
+            Ok(minted) => Ok(crossing.with_token(minted.token())),
+            // Its last second: over, as far as a token can tell.
+            Err(Rejection::NoSession) => Ok(crossing),
+            Err(rejection) => Err(rejection),
+        }
+    }
+
+    async fn check_bearer(&self, arrival: &Arrival, token: &str) -> Result<(), Rejection> {
+        let policy = self.config.token.client_tokens;
+        if policy == ClientTokens::Pass {
+            return Ok(());
+        }
+        match self.minter.read_bearer(token) {
+            Bearer::Foreign if policy == ClientTokens::Refuse => Err(Rejection::TokenForeign),
+            Bearer::Foreign | Bearer::User => Ok(()),
+            Bearer::Unopenable => Err(Rejection::TokenEnded),
+            Bearer::Session(session_token) => match self.live_session(arrival, &session_token).await? {
+                Some(_) => Ok(()),
+                None => Err(Rejection::TokenEnded),
+            },
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! `getSessionAndUser`: from memory where that is true, from the deployment where it is not.
+
+use std::{sync::Arc, time::Instant};
+
+use http::{HeaderMap, Response, header};
+
+use super::{Proxy, outbound};
+use crate::{
+    adapter::Function,
+    body::Body,
+    classify::Lane,
+    error::Rejection,
+    permit::{Permitted, SecretHeld},
+    server::Arrival,
+    session::{CacheKey, Format, LiveSession, Reading, SessionAnswer, SessionToken, Source},
+    upstream::{CONVEX_CLIENT, Crossing, WholeAnswer},
+};
+
+impl Proxy {
+    /// Answers a call from the cache if it is the one call that the cache is for: `getSessionAndUser` alone, with the right secret and with
+    /// nothing but a session token, in a known format. `None` for every other call.
+    pub(super) async fn recall_session(
+        &self,
+        arrival: &Arrival,
+        lane: Lane,
+        calls: &[Permitted<'_>],
+        headers: &HeaderMap,
+    ) -> Option<Result<Response<Body>, Rejection>> {
+        let [permitted] = calls else { return None };
+        let adapter = permitted.adapter()?;
+        if lane != Lane::Query || adapter.function != Some(Function::GetSessionAndUser) || !adapter.arguments.has_only("sessionToken") {
+            return None;
+        }
+        let token = SessionToken::new(adapter.arguments.text(&["sessionToken"])?);
+        let format = answer_format(permitted.call().format.as_deref(), headers)?;
+        Some(self.read_session(arrival, adapter.proof, &token, format).await.map(|answer| respond(&answer)))
+    }
+
+    /// The session of a token, if it lives. For the proxy's own use, on behalf of a cookie or of a token that was minted here.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::UpstreamRefused`] and the failures of the deployment: "unknown" is never told as "none".
+    pub(super) async fn live_session(&self, arrival: &Arrival, token: &SessionToken) -> Result<Option<LiveSession>, Rejection> {
+        let answer = self.read_session(arrival, SecretHeld::by_the_proxy(), token, Format::Encoded).await?;
+        match &answer.reading {
+            Reading::Row(_) | Reading::Absent => Ok(answer.live(arrival.now.wall).cloned()),
+            Reading::Refused | Reading::Unreadable => {
+                tracing::error!(
+                    target: "session",
+                    status = answer.status.as_u16(),
+                    "the deployment refused getSessionAndUser: is adapter.secret the deployment's CONVEX_AUTH_ADAPTER_SECRET, and \
+                     adapter.module the module that has the function?"
+                );
+                Err(Rejection::UpstreamRefused)
+            }
+        }
+    }
+
+    /// Reads a session through the cache.
+    ///
+    /// # Errors
+    ///
+    /// The failures of the deployment.
+    pub(super) async fn read_session(
+        &self,
+        arrival: &Arrival,
+        proof: SecretHeld,
+        token: &SessionToken,
+        format: Format,
+    ) -> Result<Arc<SessionAnswer>, Rejection> {
+        let session = self.session_keys.key_of(token);
+        let fetch = || {
+            let upstream = self.upstream.clone();
+            let metrics = Arc::clone(&self.metrics);
+            let body = self.session_call(token, format);
+            let token = token.clone();
+            let crossing = Crossing::default().identified(&arrival.id);
+            async move {
+                let started = Instant::now();
+                let whole = upstream.read(Lane::Query.path(), crossing, body.into()).await;
+                metrics.upstream(started.elapsed());
+                let WholeAnswer { status, content_type, body } = whole?;
+                let reading = Reading::read(status, &body, &token, session);
+                match reading {
+                    Reading::Unreadable => Err(Rejection::UpstreamUnreadable),
+                    reading => Ok(Arc::new(SessionAnswer { status, content_type, body, reading })),
+                }
+            }
+        };
+        let (result, source) = self.sessions.read(CacheKey::new(proof, session, format), arrival.now, fetch).await;
+        match source {
+            Source::Memory => self.metrics.session_hit(),
+            Source::Joined => self.metrics.session_coalesced(),
+            Source::Deployment => self.metrics.session_miss(),
+        }
+        result
+    }
+
+    fn session_call(&self, token: &SessionToken, format: Format) -> Vec<u8> {
+        let mut arguments = b"[{\"sessionToken\":".to_vec();
+        outbound::write_text(token.expose(), &mut arguments);
+        arguments.extend_from_slice(b",\"secret\":");
+        outbound::write_text(self.config.adapter.secret.expose(), &mut arguments);
+        arguments.extend_from_slice(b"}]");
+        outbound::write_own(self.session_function.as_str(), format.as_str(), &arguments)
+    }
+}
+
+fn respond(answer: &SessionAnswer) -> Response<Body> {
+    let mut response = Response::new(Body::bytes(answer.body.clone()));
+    *response.status_mut() = answer.status;
+    response.headers_mut().insert(header::CONTENT_TYPE, answer.content_type.clone());
+    response
+}
+
+/// The format that the deployment would answer in. Without `format` that depends on the client's version; for the clients whose default
+/// has changed with a version the call is not answered from memory.
+fn answer_format(named: Option<&str>, headers: &HeaderMap) -> Option<Format> {
+    if let Some(name) = named {
+        return Format::read(name);
+    }
+    let client = headers.get(CONVEX_CLIENT).and_then(|client| client.to_str().ok()).unwrap_or_default();
+    let default_has_changed = ["npm-", "cli-", "actions-", "python-"].iter().any(|name| client.starts_with(name));
+    (!default_has_changed).then_some(Format::Clean)
+}

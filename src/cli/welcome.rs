@@ -1,0 +1,103 @@
+//! What `dev` prints: what goes into `.env.local`, and a line to paste for each thing that the proxy does.
+
+use std::net::SocketAddr;
+
+use super::dev::Visitors;
+use crate::{
+    config::{Config, ListenAddress},
+    launch::Sockets,
+};
+
+pub(super) fn text(config: &Config, sockets: &Sockets, deployment: SocketAddr, visitors: &Visitors) -> String {
+    let public = format!("http://{}{}", local(sockets.public()), config.listen.base_path);
+    let adapter = Curl::to_adapter(config, sockets);
+    let admin = sockets.admin().map(|address| format!("http://{}", local(Some(address))));
+    let mut text = format!("convex-auth-proxy {} in front of an embedded deployment\n\n", env!("CARGO_PKG_VERSION"));
+    for (name, address) in sockets.display() {
+        text.push_str(&format!("  {name:<11}{address}\n"));
+    }
+    text.push_str(&format!("  {:<11}{deployment}\n\n", "deployment"));
+    text.push_str("For .env.local (say localhost on both sides: cookies are bound to the host's name)\n\n");
+    text.push_str(&format!("NEXT_PUBLIC_CONVEX_URL={public}\n"));
+    if let Some(adapter) = &adapter {
+        text.push_str(&format!("CONVEX_ADAPTER_URL={}\n", adapter.base));
+    }
+    text.push_str(&format!("CONVEX_AUTH_ADAPTER_SECRET={}\n\n", config.adapter.secret.expose()));
+    text.push_str("To try (Ada Lovelace is signed in)\n\n");
+    for (what, line) in lines(config, &public, adapter.as_ref(), admin.as_deref(), visitors) {
+        text.push_str(&format!("# {what}\n{line}\n"));
+    }
+    text.push_str("\nCtrl-C stops it; nothing is kept.\n");
+    text
+}
+
+/// How the adapter listener is reached from a shell.
+struct Curl {
+    base: String,
+    options: String,
+}
+
+impl Curl {
+    fn to_adapter(config: &Config, sockets: &Sockets) -> Option<Self> {
+        let (base, mut options) = match config.listen.adapter.as_ref()? {
+            ListenAddress::Tcp(_) => (format!("http://{}", local(sockets.adapter())), String::new()),
+            ListenAddress::Unix(path) => ("http://localhost".to_owned(), format!(" --unix-socket '{}'", path.display())),
+        };
+        if let Some(token) = config.adapter.tokens.first() {
+            options.push_str(&format!(" -H 'Authorization: Bearer {}'", token.expose()));
+        }
+        Some(Self { base, options })
+    }
+}
+
+fn lines(
+    config: &Config,
+    public: &str,
+    adapter: Option<&Curl>,
+    admin: Option<&str>,
+    visitors: &Visitors,
+) -> Vec<(&'static str, String)> {
+    const JSON: &str = "-H 'Content-Type: application/json'";
+    let cookie = config.session.cookies.get(1).or(config.session.cookies.first()).map_or("authjs.session-token", String::as_str);
+    let signed_in = format!("-H 'Cookie: {cookie}={}'", visitors.session_token);
+    let module = config.adapter.module.as_str().strip_suffix(".js").unwrap_or(config.adapter.module.as_str());
+    let secret = config.adapter.secret.expose();
+    let mut lines = vec![
+        ("who am I? nobody", format!(r#"curl -s {public}/api/query {JSON} -d '{{"path":"demo:whoami","args":{{}}}}'"#)),
+        ("who am I with the session cookie?", format!(r#"curl -s {public}/api/query {JSON} {signed_in} -d '{{"path":"demo:whoami","args":{{}}}}'"#)),
+        ("write a message", format!(r#"curl -s {public}/api/mutation {JSON} {signed_in} -d '{{"path":"demo:send","args":{{"body":"hello"}}}}'"#)),
+        ("read the messages", format!(r#"curl -s {public}/api/query {JSON} -d '{{"path":"demo:list","args":{{}}}}'"#)),
+        ("a Convex token for the cookie", format!("curl -s -X POST {public}/auth/token {signed_in}")),
+        ("an adapter function, refused without the secret", format!(r#"curl -s {public}/api/query {JSON} -d '{{"path":"{module}:getSessionAndUser","args":{{"sessionToken":"{}"}}}}'"#, visitors.session_token)),
+        ("the same with the secret, as the guide's adapter calls it", format!(r#"curl -s {public}/api/query {JSON} -d '{{"path":"{module}:getSessionAndUser","args":{{"sessionToken":"{}","secret":"{secret}"}}}}'"#, visitors.session_token)),
+    ];
+    if let Some(Curl { base, options }) = adapter {
+        let from = format!("curl -s{options} {base}");
+        lines.extend([
+            ("the same on the adapter listener: no secret needed", format!(r#"{from}/api/query {JSON} -d '{{"path":"{module}:getSessionAndUser","args":{{"sessionToken":"{}"}}}}'"#, visitors.session_token)),
+            ("create a user, Auth.js in and out: dates and nulls as they are", format!(r#"{from}/adapter/createUser {JSON} -d '{{"user":{{"email":"grace@example.com","name":"Grace Hopper","emailVerified":"2026-01-01T00:00:00.000Z","image":null}}}}'"#)),
+            ("read a session and its user", format!(r#"{from}/adapter/getSessionAndUser {JSON} -d '{{"sessionToken":"{}"}}'"#, visitors.session_token)),
+            ("a Convex token for a session that the app's server names", format!(r#"{from}/auth/token {JSON} -d '{{"sessionToken":"{}"}}'"#, visitors.session_token)),
+            ("sign out of another session", format!(r#"{from}/adapter/deleteSession {JSON} -d '{{"sessionToken":"{}"}}'"#, visitors.other_session_token)),
+        ]);
+    }
+    lines.extend([
+        ("the key documents", format!("curl -s {public}/.well-known/openid-configuration {public}/.well-known/jwks.json")),
+    ]);
+    if let Some(admin) = admin {
+        lines.extend([
+            ("is it ready?", format!("curl -s {admin}/readyz")),
+            ("what has it done?", format!("curl -s {admin}/metrics")),
+        ]);
+    }
+    lines
+}
+
+/// The address as a browser should name it: `localhost` for loopback.
+fn local(address: Option<SocketAddr>) -> String {
+    match address {
+        Some(address) if address.ip().is_loopback() || address.ip().is_unspecified() => format!("localhost:{}", address.port()),
+        Some(address) => address.to_string(),
+        None => "localhost".to_owned(),
+    }
+}

@@ -1,0 +1,83 @@
+//! Turns refusals into answers, and tells browsers what they may read.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{HeaderValue, Response, header};
+use http_body::Body as _;
+use tower::{Layer, Service};
+
+use super::Inbound;
+use crate::{act::Proxy, body::Body, error::Rejection, permit::Cors};
+
+/// Holds the proxy where browsers call: on the public listener.
+#[derive(Clone)]
+pub(super) struct AnswerLayer {
+    browsers: Option<Arc<Proxy>>,
+}
+
+#[derive(Clone)]
+pub(super) struct Answer<S> {
+    inner: S,
+    browsers: Option<Arc<Proxy>>,
+}
+
+// === impl AnswerLayer ===
+
+impl AnswerLayer {
+    pub(super) fn new(browsers: Option<Arc<Proxy>>) -> Self {
+        Self { browsers }
+    }
+}
+
+impl<S> Layer<S> for AnswerLayer {
+    type Service = Answer<S>;
+
+    fn layer(&self, inner: S) -> Answer<S> {
+        Answer { inner, browsers: self.browsers.clone() }
+    }
+}
+
+// === impl Answer ===
+
+impl<S> Service<Inbound> for Answer<S>
+where
+    S: Service<Inbound, Response = Response<Body>, Error = Rejection>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, inbound: Inbound) -> Self::Future {
+        let cors = self.browsers.as_ref().map(|proxy| Cors::read(inbound.request.headers(), proxy.callers()));
+        let has_body = !inbound.request.body().is_end_stream();
+        let deciding = self.inner.call(inbound);
+        Box::pin(async move {
+            let mut response = deciding.await.unwrap_or_else(|rejection| refuse(rejection, has_body));
+            if let Some(cors) = cors {
+                cors.mark(response.headers_mut());
+            }
+            Ok(response)
+        })
+    }
+}
+
+fn refuse(rejection: Rejection, has_body: bool) -> Response<Body> {
+    let mut response = rejection.response();
+    // What is left of an unread body must not be taken for a request.
+    if has_body && rejection.leaves_body_unread() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.extensions_mut().insert(rejection);
+    response
+}

@@ -1,0 +1,138 @@
+//! Stamps a request, and writes its one log line and its counts.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tower::{Layer, Service};
+
+use crate::{
+    body::Body,
+    clock::Now,
+    error::{Outcome, Rejection},
+    server::{Arrival, Ends},
+    telemetry::Metrics,
+    upstream::REQUEST_ID,
+};
+
+/// What a connection hands in.
+pub(super) type Raw = (Ends, Request<Incoming>);
+
+/// A stamped request.
+#[derive(Debug)]
+pub struct Inbound {
+    /// Its stamp.
+    pub arrival: Arc<Arrival>,
+    /// The request, untrusted.
+    pub request: Request<Incoming>,
+}
+
+#[derive(Clone)]
+pub(super) struct TraceLayer {
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Clone)]
+pub(super) struct Trace<S> {
+    inner: S,
+    metrics: Arc<Metrics>,
+}
+
+/// The line of one request; written when the answer's head is there, or when nobody waits for it any more.
+struct Line {
+    arrival: Arc<Arrival>,
+    metrics: Arc<Metrics>,
+    is_written: bool,
+}
+
+// === impl TraceLayer ===
+
+impl TraceLayer {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics }
+    }
+}
+
+impl<S> Layer<S> for TraceLayer {
+    type Service = Trace<S>;
+
+    fn layer(&self, inner: S) -> Trace<S> {
+        Trace { inner, metrics: Arc::clone(&self.metrics) }
+    }
+}
+
+// === impl Trace ===
+
+impl<S> Service<Raw> for Trace<S>
+where
+    S: Service<Inbound, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, (ends, request): Raw) -> Self::Future {
+        let arrival = Arc::new(Arrival::new(ends, Now::read()));
+        let mut line =
+            Line { arrival: Arc::clone(&arrival), metrics: Arc::clone(&self.metrics), is_written: false };
+        let answering = self.inner.call(Inbound { arrival: Arc::clone(&arrival), request });
+        Box::pin(async move {
+            let Ok(mut response) = answering.await;
+            response.headers_mut().insert(REQUEST_ID, arrival.id.clone());
+            line.write(Some(&response));
+            Ok(response)
+        })
+    }
+}
+
+// === impl Line ===
+
+impl Line {
+    fn write(&mut self, response: Option<&Response<Body>>) {
+        self.is_written = true;
+        let Arrival { ends, now, id, route, function } = &*self.arrival;
+        let rejection = response.and_then(|response| response.extensions().get::<Rejection>());
+        let outcome = match (response, rejection) {
+            (None, _) => "gone",
+            (Some(_), Some(rejection)) => rejection.outcome().as_str(),
+            (Some(_), None) => Outcome::Answered.as_str(),
+        };
+        let listener = ends.listener.name();
+        let route = route.get().map_or("none", |route| route.name());
+        self.metrics.request(listener, route, outcome);
+        if let Some(rejection) = rejection {
+            self.metrics.refusal(rejection.code());
+        }
+        let took = now.steady.elapsed();
+        tracing::info!(
+            target: "request",
+            id = id.to_str().unwrap_or_default(),
+            listener,
+            route,
+            function = function.get().map(String::as_str),
+            status = response.map(|response| response.status().as_u16()),
+            outcome,
+            reason = rejection.map(|rejection| rejection.code()),
+            ms = took.as_secs_f64() * 1e3,
+        );
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.is_written {
+            self.write(None);
+        }
+    }
+}

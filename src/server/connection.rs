@@ -1,0 +1,158 @@
+//! One connection: hyper speaks HTTP/1.1 on Pingora's stream, the pipeline decides.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use http::{Request, Response};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use pingora_core::{apps::ServerApp, protocols::Stream, server::ShutdownWatch};
+use tokio::{
+    io::AsyncWriteExt,
+    sync::Semaphore,
+    time::timeout,
+};
+use tokio_util::task::TaskTracker;
+
+use super::{
+    Ends,
+    stream::{ClientStream, Exchange, Waits},
+};
+use crate::{
+    body::Body,
+    classify::Listener,
+    config::Config,
+    telemetry::Metrics,
+};
+
+/// A pipeline as a connection calls it: it always has an answer.
+pub type Pipeline = Arc<dyn Fn(Ends, Request<Incoming>) -> Answering + Send + Sync>;
+/// The answer of a pipeline, on its way.
+pub type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+/// What a listener does with its connections.
+pub(super) struct Connections {
+    listener: Listener,
+    pipeline: Pipeline,
+    http: http1::Builder,
+    waits: Waits,
+    places: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+    tracker: TaskTracker,
+}
+
+impl Connections {
+    pub(super) fn new(
+        listener: Listener,
+        pipeline: Pipeline,
+        config: &Config,
+        metrics: Arc<Metrics>,
+        tracker: TaskTracker,
+    ) -> Self {
+        let mut http = http1::Builder::new();
+        // hyper answers 431 by itself where a head outgrows its buffer; below that the pipeline does, with a reason.
+        http.max_buf_size((config.limits.header_bytes * 2).max(16 * 1_024)).half_close(false).pipeline_flush(true);
+        Self {
+            listener,
+            pipeline,
+            http,
+            waits: Waits {
+                header: config.timeouts.header,
+                idle: config.timeouts.idle,
+                stall: config.timeouts.stall,
+            },
+            places: Arc::new(Semaphore::new(config.limits.connections)),
+            metrics,
+            tracker,
+        }
+    }
+
+    async fn serve(&self, stream: Stream, shutdown: &ShutdownWatch) {
+        let ends = self.ends(&stream);
+        let exchange = Exchange::default();
+        let io = TokioIo::new(ClientStream::new(stream, exchange.clone(), self.waits));
+        let service = service_fn(|request: Request<Incoming>| {
+            let serving = exchange.begin();
+            let answering = (self.pipeline)(ends, request);
+            async move { Ok::<_, Infallible>(answering.await.map(|body| body.holding(serving))) }
+        });
+        let mut connection = pin!(self.http.serve_connection(io, service));
+        let mut shutdown = shutdown.clone();
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stopping(&mut shutdown) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(target: "connection", listener = self.listener.name(), %error, "ended early");
+        }
+    }
+
+    fn ends(&self, stream: &Stream) -> Ends {
+        let digest = stream.get_socket_digest();
+        let address = |address: Option<&pingora_core::protocols::l4::socket::SocketAddr>| {
+            address.and_then(|address| address.as_inet()).copied()
+        };
+        Ends {
+            listener: self.listener,
+            peer: address(digest.as_deref().and_then(|digest| digest.peer_addr())).map(|address| address.ip()),
+            local: address(digest.as_deref().and_then(|digest| digest.local_addr())),
+        }
+    }
+
+    /// Says no to a connection for which there is no place.
+    async fn turn_away(&self, mut stream: Stream) {
+        self.metrics.connection_refused(self.listener.name());
+        let farewell = async {
+            stream.write_all(NO_PLACE).await?;
+            stream.flush().await?;
+            stream.shutdown().await
+        };
+        let _ = timeout(Duration::from_secs(1), farewell).await;
+    }
+}
+
+const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
+content-type: application/json\r\ncontent-length: 88\r\n\r\n\
+{\"code\":\"TooManyConnections\",\"message\":\"Too many connections are open; try again soon.\"}";
+
+#[async_trait]
+impl ServerApp for Connections {
+    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let Ok(_place) = self.places.try_acquire() else {
+            self.turn_away(stream).await;
+            return None;
+        };
+        let _open = self.metrics.connection_opened(self.listener.name());
+        self.tracker.track_future(self.serve(stream, shutdown)).await;
+        None
+    }
+}
+
+async fn stopping(shutdown: &mut ShutdownWatch) {
+    // An error means that nobody is left who could ask for an end: then there is none.
+    if shutdown.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NO_PLACE;
+
+    #[test]
+    fn the_refusal_has_the_length_that_it_declares() {
+        let text = std::str::from_utf8(NO_PLACE).expect("text");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+        serde_json::from_str::<serde_json::Value>(body).expect("JSON");
+    }
+}

@@ -1,0 +1,234 @@
+//! A client's connection as hyper sees it, with the two waits that hyper does not tell apart: for a request to begin, and for its head
+//! to end.
+//!
+//! hyper's own header timeout covers both and closes without a word. Here a connection that says nothing is closed in silence after
+//! `timeouts.idle`, and one that began a head and does not end it is answered 408.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use pingora_core::protocols::Stream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep},
+};
+
+/// A connection with its waits.
+pub(super) struct ClientStream {
+    stream: Stream,
+    exchange: Exchange,
+    /// The state of the exchange when it was last looked at.
+    seen: u64,
+    waits: Waits,
+    /// Whether a head began to arrive that has not ended.
+    head_began: bool,
+    first: bool,
+    read_wait: Wait,
+    write_wait: Wait,
+    farewell: Option<&'static [u8]>,
+    closing: bool,
+}
+
+/// How long a connection may keep the proxy waiting.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waits {
+    pub(super) header: Duration,
+    pub(super) idle: Duration,
+    pub(super) stall: Duration,
+}
+
+/// Whether a request of this connection is being served: set by the service, read by the stream. Counts beginnings and ends, so it is
+/// odd while one is served, and no exchange passes unseen between two looks.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Exchange(Arc<AtomicU64>);
+
+/// Lives as long as a request is served, its answer's last byte included.
+#[derive(Debug)]
+pub(super) struct Serving(Exchange);
+
+/// A timer that is made on the first wait.
+#[derive(Default)]
+struct Wait {
+    sleep: Option<Pin<Box<Sleep>>>,
+    is_running: bool,
+}
+
+impl Exchange {
+    pub(super) fn begin(&self) -> Serving {
+        self.0.fetch_add(1, SeqCst);
+        Serving(self.clone())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, SeqCst);
+    }
+}
+
+impl ClientStream {
+    pub(super) fn new(stream: Stream, exchange: Exchange, waits: Waits) -> Self {
+        Self {
+            stream,
+            exchange,
+            seen: 0,
+            waits,
+            head_began: false,
+            first: true,
+            read_wait: Wait::default(),
+            write_wait: Wait::default(),
+            farewell: None,
+            closing: false,
+        }
+    }
+
+    fn is_serving(&mut self) -> bool {
+        let state = self.exchange.0.load(SeqCst);
+        if state != self.seen {
+            self.seen = state;
+            self.head_began = false;
+            self.first = false;
+            self.read_wait.stop();
+        }
+        state % 2 == 1
+    }
+
+    fn poll_wait_for_request(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A new connection that says nothing gets no longer than a head may take.
+        let limit = if self.head_began || self.first { self.waits.header } else { self.waits.idle };
+        if self.read_wait.poll(limit, context).is_pending() {
+            return Poll::Pending;
+        }
+        self.closing = true;
+        if self.head_began {
+            self.farewell = Some(HEAD_TIMEOUT);
+        }
+        self.poll_farewell(context)
+    }
+
+    /// Says what is left to say, then ends the reading side: hyper takes it for a client that has gone.
+    fn poll_farewell(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest) = self.farewell {
+            match Pin::new(&mut self.stream).poll_write(context, rest) {
+                Poll::Ready(Ok(written)) if written > 0 => {
+                    self.farewell = rest.get(written..).filter(|rest| !rest.is_empty());
+                }
+                // Nobody listens; the connection is about to be closed anyway.
+                Poll::Ready(_) => self.farewell = None,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+const HEAD_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n\
+content-length: 82\r\n\r\n{\"code\":\"RequestTimeout\",\"message\":\"The request's head did not arrive in time.  \"}";
+
+impl AsyncRead for ClientStream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.closing {
+            return this.poll_farewell(context);
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if this.is_serving() {
+            return read;
+        }
+        match read {
+            Poll::Ready(result) => {
+                if result.is_ok() && buffer.filled().len() > before && !this.head_began {
+                    // The time of a head runs from its first byte, however slowly the others come.
+                    this.head_began = true;
+                    this.read_wait.stop();
+                }
+                Poll::Ready(result)
+            }
+            Poll::Pending => this.poll_wait_for_request(context),
+        }
+    }
+}
+
+impl ClientStream {
+    /// Ends a write that makes no progress: a client that does not read must not hold its answer for ever.
+    fn watch_write<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.write_wait.stop();
+            return written;
+        }
+        match self.write_wait.poll(self.waits.stall, context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.watch_write(written, context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
+        this.watch_write(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        this.watch_write(flushed, context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+impl Wait {
+    fn poll(&mut self, limit: Duration, context: &mut Context<'_>) -> Poll<()> {
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep(limit)));
+        if !self.is_running {
+            self.is_running = true;
+            sleep.as_mut().reset(Instant::now() + limit);
+        }
+        sleep.as_mut().poll(context)
+    }
+
+    fn stop(&mut self) {
+        self.is_running = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HEAD_TIMEOUT;
+
+    #[test]
+    fn the_farewell_has_the_length_that_it_declares() {
+        let text = std::str::from_utf8(HEAD_TIMEOUT).expect("text");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+        serde_json::from_str::<serde_json::Value>(body).expect("JSON");
+    }
+}

@@ -1,0 +1,56 @@
+//! A streamed body on its way through: as it comes, and not for ever.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::body::{Body, BodyCut};
+
+/// Passes a body on piece by piece. A sender that stays silent for longer than `stall` is given up on.
+pub fn relay(incoming: Incoming, stall: Duration) -> Body {
+    Body::stream(Relay { incoming, stall, silence: sleep(stall) })
+}
+
+pin_project! {
+    struct Relay {
+        incoming: Incoming,
+        stall: Duration,
+        #[pin]
+        silence: Sleep,
+    }
+}
+
+impl http_body::Body for Relay {
+    type Data = Bytes;
+    type Error = BodyCut;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyCut>>> {
+        let mut this = self.project();
+        match Pin::new(&mut *this.incoming).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.silence.as_mut().reset(Instant::now() + *this.stall);
+                // Trailers could carry what the table of headers keeps back.
+                Poll::Ready(frame.into_data().ok().map(|data| Ok(Frame::data(data))))
+            }
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BodyCut))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => this.silence.as_mut().poll(context).map(|()| Some(Err(BodyCut))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
