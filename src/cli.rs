@@ -70,7 +70,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
-            return if error.use_stderr() { WRONG } else { ExitCode::SUCCESS };
+            return if error.use_stderr() { ExitCode::from(WRONG) } else { ExitCode::SUCCESS };
         }
     };
     match arguments.command {
@@ -81,10 +81,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-const WRONG: ExitCode = ExitCode::from(2);
+const WRONG: u8 = 2;
 
 fn serve(source: Source) -> ExitCode {
-    let Some(config) = load(Mode::Serve, source.config) else { return WRONG };
+    let Some(config) = load(Mode::Serve, source.config) else { return ExitCode::from(WRONG) };
     telemetry::log_to_standard_error(&config.log);
     let Some(sockets) = bind(&config) else { return ExitCode::FAILURE };
     with_runtime(async {
@@ -111,7 +111,7 @@ fn make_keys(arguments: &KeygenArguments) -> ExitCode {
 }
 
 fn load(mode: Mode, file: Option<PathBuf>) -> Option<Config> {
-    config::load(&Sources::of_this_process(mode, file)).inspect_err(|problems| _ = complain(problems)).ok()
+    config::load(&Sources::of_process(mode, file)).inspect_err(|problems| _ = complain(problems)).ok()
 }
 
 fn bind(config: &Config) -> Option<Sockets> {
@@ -130,7 +130,8 @@ fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
 }
 
 async fn until_told_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {

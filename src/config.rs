@@ -10,13 +10,23 @@ use url::Url;
 
 use crate::{keys::SigningKey, secret::Secret};
 
+mod address;
+mod assemble;
+mod issuer;
 mod load;
 mod mirror;
+mod nearest;
 mod problem;
+mod read;
+mod reason;
+mod source;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::{
-    load::{Sources, load},
+    load::{Mode, Sources, load},
     problem::{Problem, Problems},
 };
 
@@ -43,6 +53,18 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// What is logged, and how.
     pub log: Log,
+}
+
+impl Config {
+    /// The same with another issuer.
+    ///
+    /// In `dev` the issuer is the public listener's address. With port 0 that is known only after the listener is
+    /// bound: until then the issuer holds port 0, and whoever binds must put the real one in its place with this.
+    #[must_use]
+    pub fn with_issuer(mut self, issuer: String) -> Self {
+        self.token.issuer = issuer;
+        self
+    }
 }
 
 /// `listen.*`: the three listeners.

@@ -248,7 +248,10 @@ impl Rejection {
     /// Whose doing it is, for metrics and logs.
     pub fn outcome(self) -> Outcome {
         let status = self.status();
-        if status == StatusCode::NOT_IMPLEMENTED || status.is_client_error() || matches!(self, Self::TooManyRequests | Self::TooManyBytes) {
+        if status == StatusCode::NOT_IMPLEMENTED
+            || status.is_client_error()
+            || matches!(self, Self::TooManyRequests | Self::TooManyBytes)
+        {
             Outcome::Refused
         } else {
             Outcome::Failed
@@ -266,7 +269,7 @@ impl Rejection {
         if let Some(seconds) = self.retry_after_s() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        for (name, value) in self.challenge() {
+        if let Some((name, value)) = self.challenge() {
             headers.insert(name, value);
         }
         response

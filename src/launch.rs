@@ -55,9 +55,7 @@ impl Sockets {
         let admin = listen.admin.map(|address| Bound::new("listen.admin", &ListenAddress::Tcp(address))).transpose();
         match (public, adapter, admin) {
             (Ok(public), Ok(adapter), Ok(admin)) => Ok(Self { public, adapter, admin }),
-            (public, adapter, admin) => {
-                Err([public.err(), adapter.err(), admin.err()].into_iter().flatten().collect())
-            }
+            (public, adapter, admin) => Err([public.err(), adapter.err(), admin.err()].into_iter().flatten().collect()),
         }
     }
 
@@ -78,7 +76,8 @@ impl Sockets {
 
     /// Listener names and addresses as text, for a person.
     pub fn display(&self) -> Vec<(&'static str, String)> {
-        let named = [("public", Some(&self.public)), ("adapter", self.adapter.as_ref()), ("admin", self.admin.as_ref())];
+        let named =
+            [("public", Some(&self.public)), ("adapter", self.adapter.as_ref()), ("admin", self.admin.as_ref())];
         named.into_iter().filter_map(|(name, bound)| Some((name, bound?.display()))).collect()
     }
 }

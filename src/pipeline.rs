@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use tower::{Service, ServiceBuilder};
 
-use self::{admission::AdmissionLayer, answer::AnswerLayer, dispatch::Dispatch, head::HeadLayer, trace::TraceLayer};
 pub use self::{admission::Admission, trace::Inbound};
+use self::{admission::AdmissionLayer, answer::AnswerLayer, dispatch::Dispatch, head::HeadLayer, trace::TraceLayer};
 use crate::{act::Proxy, admin::Admin, classify::Listener, server::Pipeline, telemetry::Metrics};
 
 /// The pipeline of the public or of the adapter listener. `admission` is shared by both.

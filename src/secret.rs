@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::hkdf;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -23,6 +24,26 @@ impl Secret {
     /// The text itself. Every call of this is a place where a secret leaves its wall: keep them few.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// A key of 32 bytes for one purpose: HKDF-SHA256 (RFC 5869) without salt, `purpose` as its info. Whoever sees the key
+    /// learns nothing of the secret, and keys of different purposes have nothing to do with each other.
+    ///
+    /// `purpose` is a text of ours, fixed for ever: replicas agree on keys by it. `scope` narrows it further and may be
+    /// anything; where one purpose ends and its scope begins is marked by a zero byte.
+    pub fn derive_key(&self, purpose: &str, scope: &str) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        let info = [purpose.as_bytes(), &[0], scope.as_bytes()];
+        #[expect(
+            clippy::expect_used,
+            reason = "HKDF-SHA256 gives up to 255 blocks; one is asked for, and its length fits"
+        )]
+        hkdf::Salt::new(hkdf::HKDF_SHA256, &[])
+            .extract(self.expose().as_bytes())
+            .expand(&info, hkdf::HKDF_SHA256)
+            .and_then(|okm| okm.fill(key.as_mut()))
+            .expect("one block of HKDF-SHA256");
+        key
     }
 
     /// Compares with what a caller sent, in a time that depends on the lengths only.
@@ -45,6 +66,16 @@ mod tests {
     fn debug_output_never_holds_the_text() {
         let secret = Secret::new("canary-5d1f");
         assert_eq!(format!("{secret:?} {:#?}", Some(&secret)), "[secret] Some(\n    [secret],\n)");
+    }
+
+    #[test]
+    fn a_derived_key_follows_from_secret_purpose_and_scope() {
+        let key = |secret: &str, purpose: &str, scope: &str| *Secret::new(secret).derive_key(purpose, scope);
+        let of_all = key("secret", "purpose", "scope");
+        assert_eq!(of_all, key("secret", "purpose", "scope"));
+        for other in [key("other", "purpose", "scope"), key("secret", "other", "scope"), key("secret", "purpose", "")] {
+            assert_ne!(of_all, other);
+        }
     }
 
     #[test]

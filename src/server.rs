@@ -23,13 +23,13 @@ use pingora_core::{
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+use self::connection::Connections;
 pub use self::{
     arrival::{Arrival, Ends},
     bind::{BindProblem, Bound},
     connection::{Answering, Pipeline},
     intake::{Intake, WholeBody},
 };
-use self::connection::Connections;
 use crate::{classify::Listener, config::Config, telemetry::Metrics};
 
 /// Listeners that are being served. Dropping it serves on; [`stop`](Server::stop) ends it.

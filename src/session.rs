@@ -13,7 +13,7 @@ mod live;
 
 pub use self::{
     answer::{Reading, SessionAnswer},
-    cache::{CacheKey, Format, SessionCache, Source},
+    cache::{CacheKey, Format, ReadResult, SessionCache, Source},
     coherence::{Coherence, Scope, Write},
     cookie::CookieSession,
     key::SessionKeys,

@@ -152,16 +152,27 @@ fn describe(recorder: &PrometheusRecorder) {
         (REQUESTS, "Requests by listener, route and outcome."),
         (REFUSALS, "Requests that were not served, by reason: the code in the answer."),
         (CONNECTIONS_REFUSED, "Connections turned away for want of a place."),
-        (SESSION_READS, "Session reads: from memory (hit), joined to one under way (coalesced), from the deployment (miss)."),
+        (
+            SESSION_READS,
+            "Session reads: from memory (hit), joined to one under way (coalesced), from the deployment (miss).",
+        ),
         (TOKENS, "Tokens given, by whether they were signed or reused."),
     ] {
         recorder.describe_counter(name.into(), None, text(help));
     }
     recorder.describe_gauge(CONNECTIONS.into(), None, text("Open connections."));
     recorder.describe_gauge(SESSIONS_KEPT.into(), None, text("Sessions in memory, about."));
-    recorder.describe_gauge(DEPLOYMENT_UP.into(), None, text("Whether the deployment answered when it was last asked."));
+    recorder.describe_gauge(
+        DEPLOYMENT_UP.into(),
+        None,
+        text("Whether the deployment answered when it was last asked."),
+    );
     recorder.describe_histogram(SIGNING_SECONDS.into(), Some(Unit::Seconds), text("Time to sign one token."));
-    recorder.describe_histogram(UPSTREAM_SECONDS.into(), Some(Unit::Seconds), text("Time to the head of the deployment's answer."));
+    recorder.describe_histogram(
+        UPSTREAM_SECONDS.into(),
+        Some(Unit::Seconds),
+        text("Time to the head of the deployment's answer."),
+    );
 }
 
 impl Drop for OpenConnection {
@@ -184,7 +195,9 @@ where
     let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
     match log.format {
-        LogFormat::Json => Arc::new(lines.json().flatten_event(true).with_current_span(false).with_span_list(false).finish()),
+        LogFormat::Json => {
+            Arc::new(lines.json().flatten_event(true).with_current_span(false).with_span_list(false).finish())
+        }
         LogFormat::Text => Arc::new(lines.finish()),
     }
 }
@@ -212,8 +225,10 @@ mod tests {
         drop(metrics.connection_opened("public"));
         metrics.fold();
         let text = metrics.render();
-        let kept: Vec<&str> =
-            text.lines().filter(|line| !line.starts_with('#') && !line.is_empty() && !line.contains("_bucket")).collect();
+        let kept: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty() && !line.contains("_bucket"))
+            .collect();
         let mut kept = kept;
         kept.sort_unstable();
         insta::assert_snapshot!(kept.join("\n"), @r#"

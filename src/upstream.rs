@@ -16,7 +16,11 @@ use hyper_util::{
 };
 use tokio::time::timeout;
 
-use crate::{body::Body, config::Config, error::{JSON, Rejection}};
+use crate::{
+    body::Body,
+    config::Config,
+    error::{JSON, Rejection},
+};
 
 mod crossing;
 mod relay;

@@ -93,7 +93,13 @@ impl Proxy {
     }
 
     /// Sends a call. One that may write goes on when its caller has gone, and its write is over only when it was answered.
-    async fn forward(&self, lane: Lane, crossing: Crossing, body: Body, scopes: Vec<Scope>) -> Result<Response<Body>, Rejection> {
+    async fn forward(
+        &self,
+        lane: Lane,
+        crossing: Crossing,
+        body: Body,
+        scopes: Vec<Scope>,
+    ) -> Result<Response<Body>, Rejection> {
         let started = Instant::now();
         let response = if lane.may_write() {
             let upstream = self.upstream.clone();

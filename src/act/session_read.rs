@@ -28,7 +28,10 @@ impl Proxy {
     ) -> Option<Result<Response<Body>, Rejection>> {
         let [permitted] = calls else { return None };
         let adapter = permitted.adapter()?;
-        if lane != Lane::Query || adapter.function != Some(Function::GetSessionAndUser) || !adapter.arguments.has_only("sessionToken") {
+        if lane != Lane::Query
+            || adapter.function != Some(Function::GetSessionAndUser)
+            || !adapter.arguments.has_only("sessionToken")
+        {
             return None;
         }
         let token = SessionToken::new(adapter.arguments.text(&["sessionToken"])?);
@@ -41,7 +44,11 @@ impl Proxy {
     /// # Errors
     ///
     /// [`Rejection::UpstreamRefused`] and the failures of the deployment: "unknown" is never told as "none".
-    pub(super) async fn live_session(&self, arrival: &Arrival, token: &SessionToken) -> Result<Option<LiveSession>, Rejection> {
+    pub(super) async fn live_session(
+        &self,
+        arrival: &Arrival,
+        token: &SessionToken,
+    ) -> Result<Option<LiveSession>, Rejection> {
         let answer = self.read_session(arrival, SecretHeld::by_the_proxy(), token, Format::Encoded).await?;
         match &answer.reading {
             Reading::Row(_) | Reading::Absent => Ok(answer.live(arrival.now.wall).cloned()),

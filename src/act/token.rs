@@ -69,7 +69,12 @@ impl Proxy {
     }
 
     /// Mints for a session that is alive, or gives the token that serves it.
-    pub(super) fn mint(&self, session: &LiveSession, freshness: Freshness, now: UnixMillis) -> Result<Arc<Minted>, Rejection> {
+    pub(super) fn mint(
+        &self,
+        session: &LiveSession,
+        freshness: Freshness,
+        now: UnixMillis,
+    ) -> Result<Arc<Minted>, Rejection> {
         let started = Instant::now();
         let (minted, outcome) = self.minter.for_session(session, freshness, now).map_err(refuse)?;
         match outcome {
@@ -79,7 +84,12 @@ impl Proxy {
         Ok(minted)
     }
 
-    async fn mint_for(&self, arrival: &Arrival, token: &SessionToken, freshness: Freshness) -> Result<Arc<Minted>, Rejection> {
+    async fn mint_for(
+        &self,
+        arrival: &Arrival,
+        token: &SessionToken,
+        freshness: Freshness,
+    ) -> Result<Arc<Minted>, Rejection> {
         let session = self.live_session(arrival, token).await?.ok_or(Rejection::NoSession)?;
         self.mint(&session, freshness, arrival.now.wall)
     }

@@ -44,7 +44,11 @@ impl Watch {
     /// # Errors
     ///
     /// [`reqwest::Error`]: the client cannot be made.
-    pub fn new(readiness: Arc<Readiness>, deployment: &url::Url, tls: rustls::ClientConfig) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        readiness: Arc<Readiness>,
+        deployment: &url::Url,
+        tls: rustls::ClientConfig,
+    ) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .timeout(Duration::from_secs(5))

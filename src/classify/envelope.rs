@@ -160,7 +160,18 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_refused() {
-        for body in ["", "{", "{}", "null", "\u{feff}{}", r#"{"path":"a:b","args":{}} x"#, r#"{"path":"a:b","args":NaN}"#, r#"{"path":"\ud800:b","args":{}}"#, r#"{"path":1,"args":{}}"#, r#"{"path":"a:b"}"#] {
+        for body in [
+            "",
+            "{",
+            "{}",
+            "null",
+            "\u{feff}{}",
+            r#"{"path":"a:b","args":{}} x"#,
+            r#"{"path":"a:b","args":NaN}"#,
+            r#"{"path":"\ud800:b","args":{}}"#,
+            r#"{"path":1,"args":{}}"#,
+            r#"{"path":"a:b"}"#,
+        ] {
             assert!(refusal(Lane::Query, body).is_some(), "{body:?}");
         }
         assert!(Envelope::read(Lane::Query, b"{\"path\":\"a:b\",\"args\":{\"x\":\"\xff\"}}").is_err());

@@ -148,7 +148,9 @@ mod tests {
 
     #[test]
     fn other_modules_are_other_modules() {
-        for spelling in ["AuthAdapter:getUser", "authAdapter.js.js:getUser", "x/authAdapter:getUser", "authAdapter/getUser"] {
+        for spelling in
+            ["AuthAdapter:getUser", "authAdapter.js.js:getUser", "x/authAdapter:getUser", "authAdapter/getUser"]
+        {
             let path = FunctionPath::parse(spelling).expect(spelling);
             assert!(!path.is_in(&module("authAdapter")), "{spelling}");
         }

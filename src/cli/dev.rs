@@ -1,6 +1,6 @@
 //! `dev`: the proxy in front of an embedded deployment, with somebody signed in to try it as.
 
-use std::{io, path::PathBuf, process::ExitCode, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use http::header;
 use tokio::net::TcpListener;
@@ -18,8 +18,10 @@ use crate::{
 /// `dev` cannot be started.
 #[derive(Debug, thiserror::Error)]
 enum DevProblem {
-    #[error("dev.listen = \"{address}\": {source}. Stop the other program, or choose another address: dev.listen in config.toml, or CONVEX_AUTH_PROXY__DEV__LISTEN.")]
-    Listen { address: std::net::SocketAddr, source: io::Error },
+    #[error(
+        "dev.listen = \"{address}\": {source}. Stop the other program, or choose another address: dev.listen in config.toml, or CONVEX_AUTH_PROXY__DEV__LISTEN."
+    )]
+    Listen { address: SocketAddr, source: io::Error },
     #[error("the embedded deployment cannot be made: {0}")]
     Deployment(#[from] crate::dev::DeploymentError),
     #[error(transparent)]
@@ -31,7 +33,7 @@ enum DevProblem {
 }
 
 pub(super) fn run(file: Option<PathBuf>) -> ExitCode {
-    let Some(config) = load(Mode::Dev, file) else { return WRONG };
+    let Some(config) = load(Mode::Dev, file) else { return ExitCode::from(WRONG) };
     telemetry::log_to_standard_error(&config.log);
     let Some(sockets) = bind(&config) else { return ExitCode::FAILURE };
     with_runtime(async {
@@ -46,7 +48,7 @@ async fn serve(config: Config, sockets: Sockets) -> Result<ExitCode, DevProblem>
     let address = config.dev.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| DevProblem::Listen { address, source })?;
     let bound = listener.local_addr().map_err(|source| DevProblem::Listen { address, source })?;
-    let config = config.settled(sockets.public(), bound);
+    let config = settle(config, sockets.public(), bound);
     let deployment = Deployment::new(DeploymentOptions {
         adapter_secret: config.adapter.secret.clone(),
         module: config.adapter.module.clone(),
@@ -67,13 +69,29 @@ async fn serve(config: Config, sockets: Sockets) -> Result<ExitCode, DevProblem>
     Ok(code)
 }
 
+/// Puts the numbers that the system chose where the configuration says port 0.
+fn settle(mut config: Config, public: Option<SocketAddr>, deployment: SocketAddr) -> Config {
+    let url = &mut config.upstream.url;
+    if url.port() == Some(0) {
+        let _ = url.set_port(Some(deployment.port()));
+    }
+    let has_no_port = config.token.issuer.parse::<url::Url>().is_ok_and(|issuer| issuer.port() == Some(0));
+    match public {
+        Some(public) if has_no_port => {
+            let issuer = format!("http://{public}{}", config.listen.base_path);
+            config.with_issuer(issuer)
+        }
+        _ => config,
+    }
+}
+
 /// Somebody to try things as, with two sessions: one to use, one to end.
 pub(super) struct Visitors {
     pub(super) session_token: String,
     pub(super) other_session_token: String,
 }
 
-async fn seed(config: &Config, deployment: std::net::SocketAddr) -> Result<Visitors, DevProblem> {
+async fn seed(config: &Config, deployment: SocketAddr) -> Result<Visitors, DevProblem> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
     let module = config.adapter.module.as_str();
     let secret = config.adapter.secret.expose();
@@ -83,11 +101,13 @@ async fn seed(config: &Config, deployment: std::net::SocketAddr) -> Result<Visit
             object.insert(argument.to_owned(), value);
         }
         let call = serde_json::json!({ "path": format!("{module}:{function}"), "args": [arguments], "format": "json" });
-        let request = client.post(format!("http://{deployment}/api/mutation")).header(header::CONTENT_TYPE, "application/json");
+        let request =
+            client.post(format!("http://{deployment}/api/mutation")).header(header::CONTENT_TYPE, "application/json");
         let answer: serde_json::Value = request.body(call.to_string()).send().await?.json().await?;
         answer.get("value").and_then(|value| value.as_str()).map(str::to_owned).ok_or(DevProblem::SeedRefused)
     };
-    let user = serde_json::json!({ "email": "ada@example.com", "name": "Ada Lovelace", "emailVerified": Now::read().wall.0 });
+    let user =
+        serde_json::json!({ "email": "ada@example.com", "name": "Ada Lovelace", "emailVerified": Now::read().wall.0 });
     let user_id = run("createUser", "user", user).await?;
     let expires = Now::read().wall.0 + 30 * 24 * 60 * 60 * 1_000;
     let visitors = Visitors { session_token: random_token(), other_session_token: random_token() };

@@ -41,7 +41,9 @@ impl Curl {
     fn to_adapter(config: &Config, sockets: &Sockets) -> Option<Self> {
         let (base, mut options) = match config.listen.adapter.as_ref()? {
             ListenAddress::Tcp(_) => (format!("http://{}", local(sockets.adapter())), String::new()),
-            ListenAddress::Unix(path) => ("http://localhost".to_owned(), format!(" --unix-socket '{}'", path.display())),
+            ListenAddress::Unix(path) => {
+                ("http://localhost".to_owned(), format!(" --unix-socket '{}'", path.display()))
+            }
         };
         if let Some(token) = config.adapter.tokens.first() {
             options.push_str(&format!(" -H 'Authorization: Bearer {}'", token.expose()));
@@ -58,18 +60,39 @@ fn lines(
     visitors: &Visitors,
 ) -> Vec<(&'static str, String)> {
     const JSON: &str = "-H 'Content-Type: application/json'";
-    let cookie = config.session.cookies.get(1).or(config.session.cookies.first()).map_or("authjs.session-token", String::as_str);
+    let cookie =
+        config.session.cookies.get(1).or(config.session.cookies.first()).map_or("authjs.session-token", String::as_str);
     let signed_in = format!("-H 'Cookie: {cookie}={}'", visitors.session_token);
     let module = config.adapter.module.as_str().strip_suffix(".js").unwrap_or(config.adapter.module.as_str());
     let secret = config.adapter.secret.expose();
     let mut lines = vec![
         ("who am I? nobody", format!(r#"curl -s {public}/api/query {JSON} -d '{{"path":"demo:whoami","args":{{}}}}'"#)),
-        ("who am I with the session cookie?", format!(r#"curl -s {public}/api/query {JSON} {signed_in} -d '{{"path":"demo:whoami","args":{{}}}}'"#)),
-        ("write a message", format!(r#"curl -s {public}/api/mutation {JSON} {signed_in} -d '{{"path":"demo:send","args":{{"body":"hello"}}}}'"#)),
+        (
+            "who am I with the session cookie?",
+            format!(r#"curl -s {public}/api/query {JSON} {signed_in} -d '{{"path":"demo:whoami","args":{{}}}}'"#),
+        ),
+        (
+            "write a message",
+            format!(
+                r#"curl -s {public}/api/mutation {JSON} {signed_in} -d '{{"path":"demo:send","args":{{"body":"hello"}}}}'"#
+            ),
+        ),
         ("read the messages", format!(r#"curl -s {public}/api/query {JSON} -d '{{"path":"demo:list","args":{{}}}}'"#)),
         ("a Convex token for the cookie", format!("curl -s -X POST {public}/auth/token {signed_in}")),
-        ("an adapter function, refused without the secret", format!(r#"curl -s {public}/api/query {JSON} -d '{{"path":"{module}:getSessionAndUser","args":{{"sessionToken":"{}"}}}}'"#, visitors.session_token)),
-        ("the same with the secret, as the guide's adapter calls it", format!(r#"curl -s {public}/api/query {JSON} -d '{{"path":"{module}:getSessionAndUser","args":{{"sessionToken":"{}","secret":"{secret}"}}}}'"#, visitors.session_token)),
+        (
+            "an adapter function, refused without the secret",
+            format!(
+                r#"curl -s {public}/api/query {JSON} -d '{{"path":"{module}:getSessionAndUser","args":{{"sessionToken":"{}"}}}}'"#,
+                visitors.session_token
+            ),
+        ),
+        (
+            "the same with the secret, as the guide's adapter calls it",
+            format!(
+                r#"curl -s {public}/api/query {JSON} -d '{{"path":"{module}:getSessionAndUser","args":{{"sessionToken":"{}","secret":"{secret}"}}}}'"#,
+                visitors.session_token
+            ),
+        ),
     ];
     if let Some(Curl { base, options }) = adapter {
         let from = format!("curl -s{options} {base}");
@@ -81,9 +104,10 @@ fn lines(
             ("sign out of another session", format!(r#"{from}/adapter/deleteSession {JSON} -d '{{"sessionToken":"{}"}}'"#, visitors.other_session_token)),
         ]);
     }
-    lines.extend([
-        ("the key documents", format!("curl -s {public}/.well-known/openid-configuration {public}/.well-known/jwks.json")),
-    ]);
+    lines.extend([(
+        "the key documents",
+        format!("curl -s {public}/.well-known/openid-configuration {public}/.well-known/jwks.json"),
+    )]);
     if let Some(admin) = admin {
         lines.extend([
             ("is it ready?", format!("curl -s {admin}/readyz")),
@@ -96,7 +120,9 @@ fn lines(
 /// The address as a browser should name it: `localhost` for loopback.
 fn local(address: Option<SocketAddr>) -> String {
     match address {
-        Some(address) if address.ip().is_loopback() || address.ip().is_unspecified() => format!("localhost:{}", address.port()),
+        Some(address) if address.ip().is_loopback() || address.ip().is_unspecified() => {
+            format!("localhost:{}", address.port())
+        }
         Some(address) => address.to_string(),
         None => "localhost".to_owned(),
     }

@@ -126,7 +126,9 @@ impl CallerPolicy {
         let Some(name) = host.to_str().ok().and_then(host_name) else { return false };
         match name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
             Ok(address) => {
-                address.is_loopback() || self.bound.contains(&address) || local.is_some_and(|end| end.ip() == address)
+                address.is_loopback()
+                    || self.bound.contains(&address)
+                    || local.is_some_and(|end| end.ip() == address)
                     || self.hosts.iter().any(|listed| *listed == name)
             }
             Err(_) => name == "localhost" || self.hosts.iter().any(|listed| *listed == name),
@@ -146,7 +148,8 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Ok(text) = value.to_str() else { return false };
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence.strip_prefix("application/").is_some_and(|subtype| {
-        subtype == "json" || subtype.strip_suffix("+json").is_some_and(|kind| !kind.is_empty() && !kind.contains([' ', '/']))
+        subtype == "json"
+            || subtype.strip_suffix("+json").is_some_and(|kind| !kind.is_empty() && !kind.contains([' ', '/']))
     })
 }
 
@@ -198,12 +201,17 @@ mod tests {
         assert_eq!(adapter(&[("host", "[::1]:8081"), JSON]), Ok(()));
         assert_eq!(adapter(&[("host", "proxy:8081"), JSON]), Ok(()));
         assert_eq!(adapter(&[("host", "10.1.2.3:8081"), JSON]), Ok(()));
-        assert_eq!(adapter(&[("host", "localhost"), JSON, ("origin", "https://app.example")]), Err(Rejection::BrowserRefused));
+        assert_eq!(
+            adapter(&[("host", "localhost"), JSON, ("origin", "https://app.example")]),
+            Err(Rejection::BrowserRefused)
+        );
         assert_eq!(adapter(&[("host", "localhost"), JSON, ("origin", "null")]), Err(Rejection::BrowserRefused));
         assert_eq!(adapter(&[("host", "localhost"), JSON, ("sec-fetch-site", "none")]), Err(Rejection::BrowserRefused));
         assert_eq!(adapter(&[("host", "localhost"), ("content-type", "text/plain")]), Err(Rejection::NotJson));
         assert_eq!(adapter(&[("host", "localhost")]), Err(Rejection::NotJson));
-        for host in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "10.1.2.4", "user@localhost", ""] {
+        for host in
+            ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "10.1.2.4", "user@localhost", ""]
+        {
             assert_eq!(adapter(&[("host", host), JSON]), Err(Rejection::HostRefused), "{host:?}");
         }
         assert_eq!(adapter(&[JSON]), Err(Rejection::HostRefused));
@@ -214,7 +222,10 @@ mod tests {
     fn a_callers_token_is_demanded_and_spent() {
         let policy = policy(&["0123456789abcdef", "fedcba9876543210"]);
         let with = |authorization: &str| {
-            let head = head("POST", &[("host", "localhost"), ("content-type", "application/json"), ("authorization", authorization)]);
+            let head = head(
+                "POST",
+                &[("host", "localhost"), ("content-type", "application/json"), ("authorization", authorization)],
+            );
             policy.admit(Listener::Adapter, &head, None).map(|caller| caller.credential() == Credential::None)
         };
         assert_eq!(with("Bearer fedcba9876543210"), Ok(true));

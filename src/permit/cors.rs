@@ -64,5 +64,7 @@ const USUAL: HeaderValue = HeaderValue::from_static("authorization, content-type
 const EXPOSED: HeaderValue = HeaderValue::from_static("x-request-id");
 
 fn is_name_list(value: &HeaderValue) -> bool {
-    value.to_str().is_ok_and(|names| names.split(',').all(|name| HeaderName::from_bytes(name.trim().as_bytes()).is_ok()))
+    value
+        .to_str()
+        .is_ok_and(|names| names.split(',').all(|name| HeaderName::from_bytes(name.trim().as_bytes()).is_ok()))
 }

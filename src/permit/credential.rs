@@ -32,7 +32,8 @@ impl<'head> Credential<'head> {
     ///   which of two is checked.
     /// - [`Rejection::BadAuthorization`]: anything else that is not `Bearer` and a token of visible characters.
     pub fn read(headers: &'head HeaderMap, uri: &Uri) -> Result<Self, Rejection> {
-        let names_admin_key = |query: &str| url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "adminKey");
+        let names_admin_key =
+            |query: &str| url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "adminKey");
         if uri.query().is_some_and(names_admin_key) {
             return Err(Rejection::AdminCredential);
         }
@@ -48,7 +49,11 @@ impl<'head> Credential<'head> {
         }
         let token = rest.trim();
         let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-        if scheme.eq_ignore_ascii_case("bearer") && is_token { Ok(Self::Bearer(token)) } else { Err(Rejection::BadAuthorization) }
+        if scheme.eq_ignore_ascii_case("bearer") && is_token {
+            Ok(Self::Bearer(token))
+        } else {
+            Err(Rejection::BadAuthorization)
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! Which functions a caller may call: the adapter's are behind the shared secret, on every lane.
 
-use convex_sync_types::CanonicalizedModulePath;
-
 use crate::{
     adapter::{Arguments, Function, SecretCheck},
     classify::{Call, Listener},
@@ -103,7 +101,7 @@ fn hold_secret(arguments: &Arguments<'_>, listener: Listener, secret: &Secret) -
 
 /// The module of a text such as `auth/adapter`, for tests.
 #[cfg(test)]
-pub(crate) fn module(text: &str) -> CanonicalizedModulePath {
+pub(crate) fn module(text: &str) -> convex_sync_types::CanonicalizedModulePath {
     text.parse().expect("a module")
 }
 
@@ -117,7 +115,13 @@ mod tests {
     };
 
     fn policy(on_public: OnPublic) -> Adapter {
-        Adapter { module: module("auth/adapter"), secret: Secret::new("right"), on_public, tokens: Vec::new(), nulls: Nulls::Drop }
+        Adapter {
+            module: module("auth/adapter"),
+            secret: Secret::new("right"),
+            on_public,
+            tokens: Vec::new(),
+            nulls: Nulls::Drop,
+        }
     }
 
     fn decide(listener: Listener, on_public: OnPublic, path: &str, args: &str) -> Result<bool, FunctionRefusal> {
@@ -135,8 +139,17 @@ mod tests {
             assert_eq!(decide(Public, RequireSecret, path, "{}"), forbidden, "{path}");
             assert_eq!(decide(Public, RequireSecret, path, "[]"), forbidden, "{path}");
             assert_eq!(decide(Public, RequireSecret, path, r#"{"secret":null}"#), forbidden, "{path}");
-            for wrong in [r#"{"secret":"wrong"}"#, r#"{"secret":1}"#, r#"[{"secret":"right","secret":"wrong"}]"#, r#"{"secret":"wrong","\u0073ecret":"right"}"#] {
-                assert_eq!(decide(Public, RequireSecret, path, wrong), Err(FunctionRefusal::WrongSecret), "{path} {wrong}");
+            for wrong in [
+                r#"{"secret":"wrong"}"#,
+                r#"{"secret":1}"#,
+                r#"[{"secret":"right","secret":"wrong"}]"#,
+                r#"{"secret":"wrong","\u0073ecret":"right"}"#,
+            ] {
+                assert_eq!(
+                    decide(Public, RequireSecret, path, wrong),
+                    Err(FunctionRefusal::WrongSecret),
+                    "{path} {wrong}"
+                );
             }
             assert_eq!(decide(Public, RequireSecret, path, r#"[{"secret":"right"}]"#), Ok(true), "{path}");
         }

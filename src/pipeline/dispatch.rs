@@ -11,13 +11,7 @@ use http::Response;
 use tower::Service;
 
 use super::Inbound;
-use crate::{
-    act::Proxy,
-    admin::Admin,
-    body::Body,
-    classify::classify,
-    error::Rejection,
-};
+use crate::{act::Proxy, admin::Admin, body::Body, classify::classify, error::Rejection};
 
 #[derive(Clone)]
 pub(super) enum Dispatch {

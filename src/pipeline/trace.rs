@@ -84,8 +84,7 @@ where
 
     fn call(&mut self, (ends, request): Raw) -> Self::Future {
         let arrival = Arc::new(Arrival::new(ends, Now::read()));
-        let mut line =
-            Line { arrival: Arc::clone(&arrival), metrics: Arc::clone(&self.metrics), is_written: false };
+        let mut line = Line { arrival: Arc::clone(&arrival), metrics: Arc::clone(&self.metrics), is_written: false };
         let answering = self.inner.call(Inbound { arrival: Arc::clone(&arrival), request });
         Box::pin(async move {
             let Ok(mut response) = answering.await;
@@ -124,7 +123,7 @@ impl Line {
             status = response.map(|response| response.status().as_u16()),
             outcome,
             reason = rejection.map(|rejection| rejection.code()),
-            ms = took.as_secs_f64() * 1e3,
+            ms = (took.as_secs_f64() * 1e6).round() / 1e3,
         );
     }
 }

@@ -61,8 +61,14 @@ enum BindReason {
 fn advice(key: &str, reason: &BindReason) -> String {
     let variable = format!("CONVEX_AUTH_PROXY__{}", key.to_uppercase().replace('.', "__"));
     match reason {
-        BindReason::SharedDirectory => " Name a socket in a directory of its own, such as unix:/run/convex-auth-proxy/adapter.sock.".to_owned(),
-        BindReason::Busy | BindReason::Forbidden | BindReason::NoSuchAddress | BindReason::NotASocket | BindReason::Other(_) => {
+        BindReason::SharedDirectory => {
+            " Name a socket in a directory of its own, such as unix:/run/convex-auth-proxy/adapter.sock.".to_owned()
+        }
+        BindReason::Busy
+        | BindReason::Forbidden
+        | BindReason::NoSuchAddress
+        | BindReason::NotASocket
+        | BindReason::Other(_) => {
             format!(" Stop the other program, or choose another address: {key} in config.toml, or {variable}.")
         }
     }
@@ -181,7 +187,8 @@ mod tests {
 
     #[test]
     fn a_busy_port_is_an_error_that_names_the_key() {
-        let first = Bound::new("listen.public", &ListenAddress::Tcp("127.0.0.1:0".parse().expect("an address"))).expect("free");
+        let first =
+            Bound::new("listen.public", &ListenAddress::Tcp("127.0.0.1:0".parse().expect("an address"))).expect("free");
         let address = first.tcp_address().expect("an address");
         let problem = Bound::new("listen.public", &ListenAddress::Tcp(address)).expect_err("busy").to_string();
         let problem = problem.replace(&address.port().to_string(), "PORT");
@@ -196,7 +203,9 @@ mod tests {
         let address = ListenAddress::Unix(path.clone());
         let bound = Bound::new("listen.adapter", &address).expect("free");
         assert_eq!((mode(&path), mode(path.parent().expect("a parent"))), (0o600, 0o700));
-        assert!(Bound::new("listen.adapter", &address).expect_err("busy").to_string().contains("listens there already"));
+        assert!(
+            Bound::new("listen.adapter", &address).expect_err("busy").to_string().contains("listens there already")
+        );
         drop(bound);
         Bound::new("listen.adapter", &address).expect("the dead socket is replaced");
     }
@@ -205,11 +214,13 @@ mod tests {
     fn a_shared_directory_and_a_file_in_the_way_are_refused() {
         let root = tempfile::tempdir().expect("a directory");
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o1777)).expect("owned");
-        let problem = Bound::new("listen.adapter", &ListenAddress::Unix(root.path().join("a.sock"))).expect_err("shared");
+        let problem =
+            Bound::new("listen.adapter", &ListenAddress::Unix(root.path().join("a.sock"))).expect_err("shared");
         assert!(problem.to_string().contains("directory of its own"), "{problem}");
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).expect("owned");
         fs::write(root.path().join("a.sock"), "precious").expect("written");
-        let problem = Bound::new("listen.adapter", &ListenAddress::Unix(root.path().join("a.sock"))).expect_err("a file");
+        let problem =
+            Bound::new("listen.adapter", &ListenAddress::Unix(root.path().join("a.sock"))).expect_err("a file");
         assert!(problem.to_string().contains("not a socket"), "{problem}");
         assert_eq!(fs::read_to_string(root.path().join("a.sock")).expect("still there"), "precious");
     }

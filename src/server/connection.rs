@@ -13,23 +13,14 @@ use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use pingora_core::{apps::ServerApp, protocols::Stream, server::ShutdownWatch};
-use tokio::{
-    io::AsyncWriteExt,
-    sync::Semaphore,
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt, sync::Semaphore, time::timeout};
 use tokio_util::task::TaskTracker;
 
 use super::{
     Ends,
     stream::{ClientStream, Exchange, Waits},
 };
-use crate::{
-    body::Body,
-    classify::Listener,
-    config::Config,
-    telemetry::Metrics,
-};
+use crate::{body::Body, classify::Listener, config::Config, telemetry::Metrics};
 
 /// A pipeline as a connection calls it: it always has an answer.
 pub type Pipeline = Arc<dyn Fn(Ends, Request<Incoming>) -> Answering + Send + Sync>;
@@ -62,11 +53,7 @@ impl Connections {
             listener,
             pipeline,
             http,
-            waits: Waits {
-                header: config.timeouts.header,
-                idle: config.timeouts.idle,
-                stall: config.timeouts.stall,
-            },
+            waits: Waits { header: config.timeouts.header, idle: config.timeouts.idle, stall: config.timeouts.stall },
             places: Arc::new(Semaphore::new(config.limits.connections)),
             metrics,
             tracker,

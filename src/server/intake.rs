@@ -51,7 +51,7 @@ impl WholeBody {
     }
 
     /// Lets the bytes go and keeps their count, for what was written from them and is as large.
-    pub fn intolease(self) -> Lease {
+    pub fn into_lease(self) -> Lease {
         self.lease
     }
 }
@@ -117,7 +117,7 @@ impl Intake {
                 }
             }
         }
-        Ok(WholeBody { bytes: only.unwrap_or_else(|| whole.freeze()), lease: lease })
+        Ok(WholeBody { bytes: only.unwrap_or_else(|| whole.freeze()), lease })
     }
 }
 

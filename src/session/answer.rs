@@ -50,7 +50,11 @@ impl Reading {
     /// Reads the body of an answer. `token` and `key` are those that were asked for.
     pub fn read(status: StatusCode, body: &[u8], token: &SessionToken, key: SessionKey) -> Self {
         if status != StatusCode::OK {
-            return if serde_json::from_slice::<WireError<'_>>(body).is_ok() { Self::Refused } else { Self::Unreadable };
+            return if serde_json::from_slice::<WireError<'_>>(body).is_ok() {
+                Self::Refused
+            } else {
+                Self::Unreadable
+            };
         }
         let Ok(answer) = serde_json::from_slice::<WireAnswer<'_>>(body) else { return Self::Unreadable };
         match (&*answer.status, answer.value) {
@@ -119,7 +123,11 @@ impl WirePair<'_> {
             user_id: self.session.user_id.into_owned(),
             // Saturates; no date of JavaScript's is past 2^53.
             expires: UnixMillis(self.session.expires as i64),
-            profile: Profile { email: owned(self.user.email), name: owned(self.user.name), image: owned(self.user.image) },
+            profile: Profile {
+                email: owned(self.user.email),
+                name: owned(self.user.name),
+                image: owned(self.user.image),
+            },
         }
     }
 }

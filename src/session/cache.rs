@@ -14,10 +14,7 @@ use futures_util::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{
-    Coherence, Reading, Scope, SessionAnswer, SessionKey, Write,
-    coherence::Stamp,
-};
+use super::{Coherence, Reading, Scope, SessionAnswer, SessionKey, Write, coherence::Stamp};
 use crate::{clock::Now, config, error::Rejection, permit::SecretHeld};
 
 /// The cache of `getSessionAndUser`.
@@ -151,7 +148,8 @@ impl SessionCache {
     fn recall(&self, key: &CacheKey, now: Now) -> Option<Arc<SessionAnswer>> {
         let entry = self.entries.get(key)?;
         let live = entry.answer.live(now.wall)?;
-        let is_good = now.steady < entry.fresh_until && self.coherence.is_true(entry.stamp, &key.session, &live.user_id);
+        let is_good =
+            now.steady < entry.fresh_until && self.coherence.is_true(entry.stamp, &key.session, &live.user_id);
         is_good.then(|| Arc::clone(&entry.answer))
     }
 

@@ -90,7 +90,9 @@ impl Coherence {
 
     /// Whether an answer whose read began at `stamp` is true of that session and user still.
     pub fn is_true(&self, stamp: Stamp, session: &SessionKey, user_id: &str) -> bool {
-        [self.session_place(session), self.user_place(user_id), &self.everything].iter().all(|place| place.is_quiet_since(stamp))
+        [self.session_place(session), self.user_place(user_id), &self.everything]
+            .iter()
+            .all(|place| place.is_quiet_since(stamp))
     }
 
     /// Whether a read that begins now may wait for one of the same session that began at `stamp`. Whose session it is is not known

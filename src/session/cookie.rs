@@ -87,7 +87,9 @@ fn join(pairs: &[(&str, String)], prefix: &str) -> String {
         let number = chunk_number(name);
         let place = chunks
             .iter()
-            .rposition(|(before, _)| !matches!((chunk_number(before), number), (Some(before), Some(this)) if before > this))
+            .rposition(
+                |(before, _)| !matches!((chunk_number(before), number), (Some(before), Some(this)) if before > this),
+            )
             .map_or(0, |position| position + 1);
         chunks.insert(place, (name, value));
     }
@@ -148,7 +150,8 @@ mod tests {
 
     #[test]
     fn chunks_are_joined_by_number() {
-        let line = "authjs.session-token.10=k; authjs.session-token.2=c; authjs.session-token.0=a; authjs.session-token.1=b";
+        let line =
+            "authjs.session-token.10=k; authjs.session-token.2=c; authjs.session-token.0=a; authjs.session-token.1=b";
         assert_eq!(read(&[line]), "abck");
     }
 

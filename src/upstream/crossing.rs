@@ -12,12 +12,8 @@ pub struct Crossing {
 
 /// From the caller to the deployment. Not among them: `Host` (the deployment's own is set), cookies, `Origin`, `Forwarded` and all
 /// `X-Forwarded-*` under any spelling, `Content-Encoding`, and every header that nobody has thought of.
-const THERE: [HeaderName; 4] = [
-    header::ACCEPT_ENCODING,
-    header::USER_AGENT,
-    HeaderName::from_static("traceparent"),
-    CONVEX_CLIENT,
-];
+const THERE: [HeaderName; 4] =
+    [header::ACCEPT_ENCODING, header::USER_AGENT, HeaderName::from_static("traceparent"), CONVEX_CLIENT];
 
 /// From the deployment to the caller. Not among them: `Set-Cookie`, CORS (answered here), `Location`, hop-by-hop headers.
 const BACK: [HeaderName; 8] = [
@@ -99,9 +95,11 @@ pub(super) fn back(headers: &HeaderMap) -> HeaderMap {
 
 /// `name-version`: the backend splits at the first `-` and wants a semantic version after it.
 fn is_client_version(value: &HeaderValue) -> bool {
-    value.to_str().ok().and_then(|text| text.split_once('-')).is_some_and(|(name, version)| {
-        !name.is_empty() && version.starts_with(|first: char| first.is_ascii_digit())
-    })
+    value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once('-'))
+        .is_some_and(|(name, version)| !name.is_empty() && version.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 #[cfg(test)]

@@ -74,10 +74,14 @@ impl World {
         let (cache, reads, now) = (Arc::clone(&self.cache), Arc::clone(&self.reads), self.start);
         let task = tokio::spawn(async move {
             cache
-                .read(CacheKey::new(SecretHeld::by_the_proxy(), session_key(), Format::Encoded), now, move || async move {
-                    reads.fetch_add(1, SeqCst);
-                    receiver.await.unwrap_or(Err(Rejection::UpstreamUnreachable))
-                })
+                .read(
+                    CacheKey::new(SecretHeld::by_the_proxy(), session_key(), Format::Encoded),
+                    now,
+                    move || async move {
+                        reads.fetch_add(1, SeqCst);
+                        receiver.await.unwrap_or(Err(Rejection::UpstreamUnreachable))
+                    },
+                )
                 .await
         });
         (sender, task)
@@ -109,7 +113,8 @@ async fn l7_nothing_is_given_past_the_sessions_end() {
 #[tokio::test]
 async fn nulls_and_errors_are_never_kept() {
     let world = world(Duration::from_secs(60));
-    for result in [answer(NOTHING), Err(Rejection::UpstreamTimeout), answer(r#"{"status":"error","errorMessage":"x"}"#)] {
+    for result in [answer(NOTHING), Err(Rejection::UpstreamTimeout), answer(r#"{"status":"error","errorMessage":"x"}"#)]
+    {
         assert_eq!(world.read(world.start, result).await.1, Source::Deployment);
     }
     assert_eq!(world.read(world.start, answer(ROW)).await.1, Source::Deployment);

@@ -1,0 +1,318 @@
+//! The arguments of one call of an adapter function, as spans: what is in them, and what cannot be.
+//!
+//! Reads the Convex wire's `args`; [`Arguments::encode`] writes it again. The one invariant: no member is there twice,
+//! `secret` excepted, so that nobody behind this can read another value than was decided on here.
+
+use std::{borrow::Cow, fmt};
+
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+use super::{
+    contract::Function,
+    date::DateProblem,
+    members::{MAX_MEMBERS, Member, MembersProblem, find_duplicate, read_members, read_text},
+};
+use crate::secret::Secret;
+
+/// The member that carries the adapter secret.
+pub(super) const SECRET: &str = "secret";
+
+/// The arguments of one call, read but not copied.
+///
+/// `Debug` output tells the number of members and none of them.
+pub struct Arguments<'a> {
+    pub(super) shape: Shape,
+    pub(super) members: Vec<Member<'a>>,
+}
+
+/// How a caller wrote the argument object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// `{…}`
+    Object,
+    /// `[{…}]`
+    Array,
+}
+
+/// What a caller's own `secret` members are worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretCheck {
+    /// There is none, or only `null`.
+    Absent,
+    /// There is at least one, and every one is right.
+    Right,
+    /// At least one is another text, or no text.
+    Wrong,
+}
+
+/// Why the arguments of an adapter function are refused before anything goes upstream. Answered with 400.
+///
+/// The sentence names fields of the contract, and never anything that the caller wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ArgumentProblem {
+    /// Neither an object nor an array of exactly one.
+    #[error("the arguments must be one JSON object, bare or as the only element of an array")]
+    NotOneObject,
+    /// The body of the Auth.js wire is no JSON object.
+    #[error("the body must be a JSON object with the arguments by name")]
+    NotAJsonObject,
+    /// An object has more members than Convex takes.
+    #[error("an object has more than {MAX_MEMBERS} members")]
+    TooManyMembers,
+    /// A member's name is no Unicode text.
+    #[error("the name of a member is not valid Unicode")]
+    UnreadableName,
+    /// A member that the contract names is there twice.
+    #[error("`{field}` is given twice")]
+    Duplicate {
+        /// The member.
+        field: &'static str,
+    },
+    /// Another member is there twice.
+    #[error("a member of {} is given twice", name_object(*object))]
+    DuplicateMember {
+        /// The nested object it is in; `None` for the argument object itself.
+        object: Option<&'static str>,
+    },
+    /// A date field holds a text that is no date.
+    #[error("`{field}` is not a date: {reason}")]
+    NotADate {
+        /// The field, e.g. `user.emailVerified`.
+        field: &'static str,
+        /// What is wrong with the text.
+        reason: DateProblem,
+    },
+    /// The Auth.js wire: an argument is not there, or null.
+    #[error("`{field}` is missing")]
+    Missing {
+        /// The argument.
+        field: &'static str,
+    },
+    /// The Auth.js wire: an argument holds something else than the contract says.
+    #[error("`{field}` must be {expected}")]
+    IllTyped {
+        /// The argument.
+        field: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+}
+
+impl<'a> Arguments<'a> {
+    /// Reads the `args` of one call.
+    ///
+    /// The text is untrusted: an object, or an array that holds exactly one. Names are compared after their escapes were
+    /// decoded. Members of the nested object are looked at later, by [`Arguments::encode`].
+    ///
+    /// Allocates for the list of members only; takes 1,024 of them at most. Never panics.
+    ///
+    /// # Errors
+    ///
+    /// - [`ArgumentProblem::NotOneObject`]: anything else.
+    /// - [`ArgumentProblem::TooManyMembers`]: more than Convex takes in an object.
+    /// - [`ArgumentProblem::UnreadableName`]: a name holds half a surrogate pair.
+    /// - [`ArgumentProblem::Duplicate`], [`ArgumentProblem::DuplicateMember`]: a member is there twice. Our choice: readers
+    ///   differ on which of the two counts.
+    pub fn read(args: &'a RawValue) -> Result<Self, ArgumentProblem> {
+        let text = args.get();
+        // The text is valid JSON, so between the brackets stand elements; one object and nothing more is what
+        // `read_members` takes.
+        let (shape, object) = match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(inside) => (Shape::Array, inside),
+            None => (Shape::Object, text),
+        };
+        let members = read_members(object).map_err(ArgumentProblem::from_members)?;
+        let names = members.iter().map(|member| &*member.name).filter(|name| *name != SECRET);
+        if let Some(name) = find_duplicate(names) {
+            return Err(duplicate_argument(name));
+        }
+        Ok(Self { shape, members })
+    }
+
+    /// Compares the caller's `secret` with the right one, in constant time.
+    ///
+    /// `null` counts as absent, since Auth.js code that lacks the secret sends it so. Of several members every one must be
+    /// right: whichever the reader behind this picked, it would be the right one.
+    pub fn check_secret(&self, secret: &Secret) -> SecretCheck {
+        self.members
+            .iter()
+            .filter(|member| member.name == SECRET && member.value != "null")
+            .map(|member| read_text(member.value).is_some_and(|candidate| secret.matches(candidate.as_bytes())))
+            .fold(SecretCheck::Absent, |so_far, is_right| match (so_far, is_right) {
+                (SecretCheck::Absent | SecretCheck::Right, true) => SecretCheck::Right,
+                (_, false) | (SecretCheck::Wrong, _) => SecretCheck::Wrong,
+            })
+    }
+
+    /// The text at a path of member names, e.g. `["session", "sessionToken"]`; escapes decoded.
+    ///
+    /// `None` when there is no such member, when it is no string, and when its object has the name twice (which
+    /// [`Arguments::encode`] refuses for the objects of the contract).
+    pub fn text(&self, path: &[&str]) -> Option<Cow<'a, str>> {
+        let (first, deeper) = path.split_first()?;
+        let value = deeper
+            .iter()
+            .try_fold(find_only(&self.members, first)?, |object, name| find_only(&read_members(object).ok()?, name))?;
+        read_text(value)
+    }
+
+    /// Whether there is nothing but this argument, and perhaps the secret.
+    pub fn has_only(&self, name: &str) -> bool {
+        self.members.iter().all(|member| member.name == name || member.name == SECRET)
+    }
+
+    /// The value of an argument as it was sent.
+    pub(super) fn value(&self, name: &str) -> Option<&'a str> {
+        find_only(&self.members, name)
+    }
+}
+
+impl fmt::Debug for Arguments<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Arguments").field("members", &self.members.len()).finish_non_exhaustive()
+    }
+}
+
+impl ArgumentProblem {
+    pub(super) fn from_members(problem: MembersProblem) -> Self {
+        match problem {
+            MembersProblem::NotAnObject => Self::NotOneObject,
+            MembersProblem::TooMany => Self::TooManyMembers,
+            MembersProblem::UnreadableName => Self::UnreadableName,
+        }
+    }
+}
+
+/// The value of the one member of this name.
+pub(super) fn find_only<'a>(members: &[Member<'a>], name: &str) -> Option<&'a str> {
+    let mut found = members.iter().filter(|member| member.name == name);
+    let value = found.next()?.value;
+    found.next().is_none().then_some(value)
+}
+
+fn name_object(object: Option<&str>) -> Cow<'_, str> {
+    object.map_or(Cow::Borrowed("the argument object"), |name| Cow::Owned(format!("`{name}`")))
+}
+
+fn duplicate_argument(name: &str) -> ArgumentProblem {
+    let known = Function::ALL.into_iter().flat_map(|function| function.contract().arguments);
+    match known.map(|argument| argument.name).find(|known| *known == name) {
+        Some(field) => ArgumentProblem::Duplicate { field },
+        None => ArgumentProblem::DuplicateMember { object: None },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::{ArgumentProblem, Arguments, SecretCheck};
+    use crate::secret::Secret;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn check(args: &str) -> SecretCheck {
+        Arguments::read(&raw(args)).unwrap().check_secret(&Secret::new("s3cret\n"))
+    }
+
+    fn problem(args: &str) -> ArgumentProblem {
+        Arguments::read(&raw(args)).unwrap_err()
+    }
+
+    #[test]
+    fn one_object_is_read_bare_or_in_an_array() {
+        for args in ["{}", "[{}]", " [ { \"a\" : 1 } ] ", r#"{"a":[{}]}"#] {
+            assert!(Arguments::read(&raw(args)).is_ok(), "{args}");
+        }
+        for args in ["null", "1", "\"{}\"", "[]", "[null]", "[[{}]]", "[{},{}]", "[{},null]", "[1,{}]", "true"] {
+            assert_eq!(problem(args), ArgumentProblem::NotOneObject, "{args}");
+        }
+    }
+
+    #[test]
+    fn a_member_given_twice_is_refused_and_named_only_if_the_contract_has_it() {
+        let session_token = ArgumentProblem::Duplicate { field: "sessionToken" };
+        assert_eq!(problem(r#"{"sessionToken":"a","sessionToken":"a"}"#), session_token);
+        assert_eq!(problem(r#"[{"sessionToken":"a","\u0073essionToken":null}]"#), session_token);
+        assert_eq!(problem(r#"{"canary":1,"canary":2}"#), ArgumentProblem::DuplicateMember { object: None });
+        assert!(
+            Arguments::read(&raw(r#"{"user":{"id":1,"id":2}}"#)).is_ok(),
+            "decided when it is known what `user` is"
+        );
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_in_a_name_is_refused() {
+        assert_eq!(problem(r#"{"\udead":1}"#), ArgumentProblem::UnreadableName);
+        assert!(Arguments::read(&raw(r#"{"name":"\udead"}"#)).is_ok());
+    }
+
+    #[test]
+    fn l2_the_right_secret_is_told_from_every_other() {
+        for right in [
+            r#"{"secret":"s3cret\n"}"#,
+            r#"[{"\u0073ecret":"s3cret\u000a"}]"#,
+            r#"{"secret":"\u00733cret\n","id":"x","secret":null,"secret":"s3cret\n"}"#,
+        ] {
+            assert_eq!(check(right), SecretCheck::Right, "{right}");
+        }
+        for absent in ["{}", r#"{"secret":null}"#, r#"{"secret":null,"secret": null}"#, r#"{"Secret":"s3cret\n"}"#] {
+            assert_eq!(check(absent), SecretCheck::Absent, "{absent}");
+        }
+        for wrong in [
+            r#"{"secret":""}"#,
+            r#"{"secret":"s3cret"}"#,
+            r#"{"secret":"s3cret\\n"}"#,
+            r#"{"secret":1}"#,
+            r#"{"secret":["s3cret\n"]}"#,
+            r#"{"secret":{"secret":"s3cret\n"}}"#,
+            r#"{"secret":false}"#,
+            r#"{"secret":"\ud800"}"#,
+        ] {
+            assert_eq!(check(wrong), SecretCheck::Wrong, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn l2_one_wrong_secret_among_right_ones_is_wrong() {
+        for wrong in [
+            r#"{"secret":"s3cret\n","secret":"other"}"#,
+            r#"{"secret":"other","secret":"s3cret\n"}"#,
+            r#"{"secret":"s3cret\n","\u0073ecret":0,"secret":"s3cret\n"}"#,
+        ] {
+            assert_eq!(check(wrong), SecretCheck::Wrong, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn text_is_found_by_its_path() {
+        let args =
+            raw(r#"[{"sessionToken":"a\u0062","session":{"sessionToken":"c","n":1,"d":"x","d":"y"},"user":"u"}]"#);
+        let arguments = Arguments::read(&args).unwrap();
+        assert_eq!(arguments.text(&["sessionToken"]).as_deref(), Some("ab"));
+        assert_eq!(arguments.text(&["session", "sessionToken"]).as_deref(), Some("c"));
+        for path in [&[][..], &["session"], &["session", "n"], &["session", "d"], &["user", "id"], &["none"]] {
+            assert_eq!(arguments.text(path), None, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn debug_output_holds_nothing_of_the_arguments() {
+        let args = raw(r#"{"secret":"canary","sessionToken":"canary","canary":1}"#);
+        insta::assert_snapshot!(format!("{:?}", Arguments::read(&args).unwrap()), @"Arguments { members: 3, .. }");
+    }
+
+    #[test]
+    fn sentences_name_the_field_and_no_value() {
+        insta::assert_snapshot!(ArgumentProblem::NotOneObject, @"the arguments must be one JSON object, bare or as the only element of an array");
+        insta::assert_snapshot!(ArgumentProblem::TooManyMembers, @"an object has more than 1024 members");
+        insta::assert_snapshot!(ArgumentProblem::Duplicate { field: "user.emailVerified" }, @"`user.emailVerified` is given twice");
+        insta::assert_snapshot!(ArgumentProblem::DuplicateMember { object: Some("user") }, @"a member of `user` is given twice");
+        insta::assert_snapshot!(ArgumentProblem::DuplicateMember { object: None }, @"a member of the argument object is given twice");
+        insta::assert_snapshot!(ArgumentProblem::Missing { field: "user.id" }, @"`user.id` is missing");
+        insta::assert_snapshot!(ArgumentProblem::IllTyped { field: "sessionToken", expected: "a string" }, @"`sessionToken` must be a string");
+    }
+}

@@ -1,0 +1,561 @@
+//! Writes the arguments of an adapter call for Convex: the proxy's secret in, dates as numbers, nulls out, all else copied.
+//!
+//! Works on spans, never on a tree. The one invariant: a value that the contract does not name leaves byte for byte as it
+//! came, and in what leaves there is exactly one `secret`, the proxy's own.
+
+use super::{
+    arguments::{ArgumentProblem, Arguments, SECRET, Shape},
+    contract::{DateField, Function, Row},
+    date,
+    members::{Member, find_duplicate, read_members, read_text},
+};
+use crate::{config::Nulls, secret::Secret};
+
+impl Arguments<'_> {
+    /// Appends the argument JSON for Convex to `out`, in the shape that the caller used.
+    ///
+    /// With a function of the contract, null members of the argument object and of its nested object are left out if `nulls`
+    /// says so, and a date field that holds a string becomes epoch milliseconds, an integer. A date field that holds
+    /// anything else is copied: numbers keep their bytes, and the rest is Convex's to refuse. So is a nested "object" that is
+    /// none. With `None`, a function of the adapter module that the contract does not know, only the secret is touched.
+    ///
+    /// The secret stands last. White space between members is not kept. Law: what was written, read and written again, is
+    /// the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is appended then.
+    ///
+    /// - [`ArgumentProblem::NotADate`]: a date field holds a string that [`date::parse`] refuses.
+    /// - [`ArgumentProblem::Duplicate`], [`ArgumentProblem::DuplicateMember`]: the nested object has a member twice.
+    /// - [`ArgumentProblem::TooManyMembers`], [`ArgumentProblem::UnreadableName`]: in the nested object.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use convex_auth_proxy::{adapter::{arguments::Arguments, contract::Function}, config::Nulls, secret::Secret};
+    ///
+    /// let args = serde_json::from_str(r#"[{"user":{"email":"a@b.c","name":null,"emailVerified":"2026-01-01"}}]"#)?;
+    /// let mut out = Vec::new();
+    /// let create_user = Some(Function::CreateUser);
+    /// Arguments::read(args)?.encode(create_user, Nulls::Drop, &Secret::new("s"), &mut out)?;
+    /// assert_eq!(out, br#"[{"user":{"email":"a@b.c","emailVerified":1767225600000},"secret":"s"}]"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn encode(
+        &self,
+        function: Option<Function>,
+        nulls: Nulls,
+        secret: &Secret,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ArgumentProblem> {
+        self.encode_without(&[], function, nulls, secret, out)
+    }
+
+    /// The same, with some members of the nested object left out.
+    pub(super) fn encode_without(
+        &self,
+        left_out: &[&str],
+        function: Option<Function>,
+        nulls: Nulls,
+        secret: &Secret,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ArgumentProblem> {
+        let start = out.len();
+        let written = self.write(left_out, function, nulls, secret, out);
+        if written.is_err() {
+            out.truncate(start);
+        }
+        written
+    }
+
+    fn write(
+        &self,
+        left_out: &[&str],
+        function: Option<Function>,
+        nulls: Nulls,
+        secret: &Secret,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ArgumentProblem> {
+        let nested = function.and_then(|function| function.contract().nested());
+        let nulls = if function.is_some() { nulls } else { Nulls::Keep };
+        if self.shape == Shape::Array {
+            out.push(b'[');
+        }
+        let mut object = ObjectWriter::open(out);
+        for member in self.members.iter().filter(|member| member.name != SECRET && survives(member, nulls)) {
+            object.name(member.name_text);
+            match nested {
+                Some((name, row)) if member.name == name && member.value.starts_with('{') => {
+                    let members = read_row(name, row, member.value)?;
+                    write_row(row, &members, left_out, nulls, object.out)?;
+                }
+                _ => object.out.extend_from_slice(member.value.as_bytes()),
+            }
+        }
+        object.plain_name(SECRET);
+        write_text(secret.expose(), object.out);
+        object.close();
+        if self.shape == Shape::Array {
+            out.push(b']');
+        }
+        Ok(())
+    }
+}
+
+/// The members of the contract's nested object.
+pub(super) fn read_row<'a>(name: &'static str, row: Row, object: &'a str) -> Result<Vec<Member<'a>>, ArgumentProblem> {
+    let members = read_members(object).map_err(ArgumentProblem::from_members)?;
+    match find_duplicate(members.iter().map(|member| &*member.name)) {
+        None => Ok(members),
+        Some(twice) => Err(match row.date() {
+            Some(date) if date.name == twice => ArgumentProblem::Duplicate { field: date.path },
+            _ => ArgumentProblem::DuplicateMember { object: Some(name) },
+        }),
+    }
+}
+
+/// The epoch milliseconds that a date field's string stands for; `None` when it holds no string.
+pub(super) fn read_date(field: DateField, value: &str) -> Result<Option<i64>, ArgumentProblem> {
+    if !value.starts_with('"') {
+        return Ok(None);
+    }
+    let text = read_text(value).unwrap_or_default();
+    match date::parse(&text) {
+        Ok(millis) => Ok(Some(millis.0)),
+        Err(reason) => Err(ArgumentProblem::NotADate { field: field.path, reason }),
+    }
+}
+
+/// Whether a member is sent.
+pub(super) fn survives(member: &Member<'_>, nulls: Nulls) -> bool {
+    nulls == Nulls::Keep || member.value != "null"
+}
+
+fn write_row(
+    row: Row,
+    members: &[Member<'_>],
+    left_out: &[&str],
+    nulls: Nulls,
+    out: &mut Vec<u8>,
+) -> Result<(), ArgumentProblem> {
+    let date = row.date();
+    let mut object = ObjectWriter::open(out);
+    for member in members.iter().filter(|member| survives(member, nulls) && !left_out.contains(&&*member.name)) {
+        object.name(member.name_text);
+        let millis = match date {
+            Some(field) if member.name == field.name => read_date(field, member.value)?,
+            _ => None,
+        };
+        match millis {
+            Some(millis) => object.out.extend_from_slice(millis.to_string().as_bytes()),
+            None => object.out.extend_from_slice(member.value.as_bytes()),
+        }
+    }
+    object.close();
+    Ok(())
+}
+
+/// Puts the commas and braces of one object.
+pub(super) struct ObjectWriter<'o> {
+    /// Where values are written, each after its name.
+    pub(super) out: &'o mut Vec<u8>,
+    is_empty: bool,
+}
+
+impl<'o> ObjectWriter<'o> {
+    pub(super) fn open(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, is_empty: true }
+    }
+
+    /// Starts a member; `name_text` is JSON, quotes included.
+    pub(super) fn name(&mut self, name_text: &str) {
+        if !self.is_empty {
+            self.out.push(b',');
+        }
+        self.is_empty = false;
+        self.out.extend_from_slice(name_text.as_bytes());
+        self.out.push(b':');
+    }
+
+    /// Starts a member whose name needs no escapes.
+    pub(super) fn plain_name(&mut self, name: &'static str) {
+        if !self.is_empty {
+            self.out.push(b',');
+        }
+        self.is_empty = false;
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    pub(super) fn close(self) {
+        self.out.push(b'}');
+    }
+}
+
+/// Writes a JSON string.
+#[expect(clippy::expect_used, reason = "a `str` is always a JSON string, and a `Vec` takes every byte")]
+pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, text).expect("a text written to memory");
+}
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+    use serde_json::{Value, value::RawValue};
+
+    use super::{ArgumentProblem, Arguments, Function};
+    use crate::{
+        adapter::{contract::Row, date, date::DateProblem},
+        config::Nulls,
+        secret::Secret,
+    };
+
+    const PROXY_SECRET: &str = "the proxy's \"own\"\n";
+    const PROXY_SECRET_TEXT: &str = r#""the proxy's \"own\"\n""#;
+
+    fn encode_as(function: Option<Function>, nulls: Nulls, args: &str) -> Result<String, ArgumentProblem> {
+        let raw: &RawValue = serde_json::from_str(args).unwrap();
+        let mut out = b"before".to_vec();
+        let result = Arguments::read(raw)?.encode(function, nulls, &Secret::new(PROXY_SECRET), &mut out);
+        let out = String::from_utf8(out).unwrap();
+        let appended = out.strip_prefix("before").unwrap().to_owned();
+        assert!(result.is_ok() || appended.is_empty(), "an error appends nothing");
+        result.map(|()| appended)
+    }
+
+    /// What is encoded for a function of the contract, without the secret.
+    fn encode(function: Function, args: &str) -> String {
+        let encoded = encode_as(Some(function), Nulls::Drop, args).unwrap();
+        let secret = format!(",\"secret\":{PROXY_SECRET_TEXT}}}");
+        assert!(encoded.contains(&secret), "{encoded}");
+        encoded.replace(&secret, "}")
+    }
+
+    fn refusal(function: Function, args: &str) -> ArgumentProblem {
+        encode_as(Some(function), Nulls::Drop, args).unwrap_err()
+    }
+
+    #[test]
+    fn the_callers_shape_is_kept() {
+        let user = Some(Function::GetUser);
+        let object = encode_as(user, Nulls::Drop, r#" { "id" : "u" } "#).unwrap();
+        insta::assert_snapshot!(object, @r#"{"id":"u","secret":"the proxy's \"own\"\n"}"#);
+        let array = encode_as(user, Nulls::Drop, r#"[ {"id":"u"} ]"#).unwrap();
+        insta::assert_snapshot!(array, @r#"[{"id":"u","secret":"the proxy's \"own\"\n"}]"#);
+        let empty = encode_as(user, Nulls::Drop, "[{}]").unwrap();
+        insta::assert_snapshot!(empty, @r#"[{"secret":"the proxy's \"own\"\n"}]"#);
+    }
+
+    #[test]
+    fn dates_that_are_strings_become_epoch_milliseconds() {
+        let cases = [
+            (Function::CreateUser, r#"{"user":{"email":"e","emailVerified":"2026-01-01"}}"#),
+            (Function::UpdateUser, r#"{"user":{"id":"u","emailVerified":"1969-12-31T23:59:59.999Z"}}"#),
+            (Function::CreateSession, r#"{"session":{"expires":"2026-01-01T02:00+02:00","userId":"u"}}"#),
+            (Function::UpdateSession, r#"[{"session":{"\u0065xpires":"+275760-09-13"}}]"#),
+            (Function::CreateVerificationToken, r#"{"verificationToken":{"expires":"2026\u002d01-01"}}"#),
+        ];
+        let encoded: Vec<_> = cases.into_iter().map(|(function, args)| encode(function, args)).collect();
+        insta::assert_snapshot!(encoded.join("\n"), @r#"
+        {"user":{"email":"e","emailVerified":1767225600000}}
+        {"user":{"id":"u","emailVerified":-1}}
+        {"session":{"expires":1767225600000,"userId":"u"}}
+        [{"session":{"\u0065xpires":8640000000000000}}]
+        {"verificationToken":{"expires":1767225600000}}
+        "#);
+    }
+
+    #[test]
+    fn numbers_keep_their_bytes() {
+        for number in
+            ["1.7e12", "1700000000000.0", "1700000000000", "-0", "1E+2", "1e-320", "9007199254740993", "1e999"]
+        {
+            let args = format!(r#"{{"session":{{"expires":{number},"n":{number}}},"n":{number}}}"#);
+            assert_eq!(encode(Function::CreateSession, &args), args);
+        }
+    }
+
+    #[test]
+    fn what_is_no_string_in_a_date_field_is_left_to_convex() {
+        for value in ["true", r#"{"$float":"AAAAAAAAAIA="}"#, r#"["2026"]"#] {
+            let args = format!(r#"{{"user":{{"emailVerified":{value}}}}}"#);
+            assert_eq!(encode(Function::UpdateUser, &args), args);
+        }
+    }
+
+    #[test]
+    fn a_date_is_found_only_where_the_contract_has_it() {
+        for (function, args) in [
+            (
+                Function::CreateUser,
+                r#"{"emailVerified":"2026","user":{"expires":"2026","x":{"emailVerified":"2026"}}}"#,
+            ),
+            (Function::CreateSession, r#"{"user":{"emailVerified":"2026"}}"#),
+            (Function::LinkAccount, r#"{"account":{"expires_at":"2026","expires":"2026"}}"#),
+            (Function::GetUser, r#"{"user":{"emailVerified":"no date"}}"#),
+            (Function::CreateUser, r#"{"user":"2026"}"#),
+            (Function::CreateUser, r#"{"user":[{"emailVerified":"2026"}]}"#),
+        ] {
+            assert_eq!(encode(function, args), args);
+        }
+    }
+
+    #[test]
+    fn a_string_that_is_no_date_is_refused_by_the_fields_name() {
+        let problem = refusal(Function::CreateUser, r#"{"user":{"emailVerified":"canary"}}"#);
+        insta::assert_snapshot!(problem, @"`user.emailVerified` is not a date: write it in ISO 8601 as in 2026-01-31T23:59:59.999Z, or send epoch milliseconds as a number");
+        let problem = refusal(Function::CreateSession, r#"{"session":{"expires":"2026-01-01T00:00:00"}}"#);
+        assert_eq!(problem, ArgumentProblem::NotADate { field: "session.expires", reason: DateProblem::NoOffset });
+        let problem = refusal(Function::CreateVerificationToken, r#"{"verificationToken":{"expires":"\ud800"}}"#);
+        let reason = DateProblem::Form;
+        assert_eq!(problem, ArgumentProblem::NotADate { field: "verificationToken.expires", reason });
+    }
+
+    #[test]
+    fn nulls_go_from_the_argument_object_and_the_nested_one_alone() {
+        let args =
+            r#"{"a":null,"user":{"name":null,"emailVerified":null,"deep":{"x":null},"list":[null]},"list":[null]}"#;
+        insta::assert_snapshot!(encode(Function::UpdateUser, args), @r#"{"user":{"deep":{"x":null},"list":[null]},"list":[null]}"#);
+        let kept = encode_as(Some(Function::UpdateUser), Nulls::Keep, args).unwrap();
+        assert!(kept.starts_with(args.trim_end_matches('}')), "{kept}");
+    }
+
+    #[test]
+    fn a_function_outside_the_contract_gets_the_secret_and_nothing_else() {
+        let args = r#"{"user":{"emailVerified":"no date","a":1,"a":2,"b":null},"secret":"x","c":null}"#;
+        let encoded = encode_as(None, Nulls::Drop, args).unwrap();
+        insta::assert_snapshot!(encoded, @r#"{"user":{"emailVerified":"no date","a":1,"a":2,"b":null},"c":null,"secret":"the proxy's \"own\"\n"}"#);
+    }
+
+    #[test]
+    fn a_member_given_twice_in_the_nested_object_is_refused() {
+        let twice = refusal(Function::CreateUser, r#"{"user":{"emailVerified":1,"\u0065mailVerified":"2026"}}"#);
+        assert_eq!(twice, ArgumentProblem::Duplicate { field: "user.emailVerified" });
+        let twice = refusal(Function::UpdateUser, r#"[{"user":{"canary":1,"canary":1}}]"#);
+        assert_eq!(twice, ArgumentProblem::DuplicateMember { object: Some("user") });
+        let unreadable = refusal(Function::UpdateUser, r#"[{"user":{"\ud800":1}}]"#);
+        assert_eq!(unreadable, ArgumentProblem::UnreadableName);
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_in_a_value_passes() {
+        let args = r#"{"user":{"name":"\ud800"},"id":"\udc00"}"#;
+        assert_eq!(encode(Function::UpdateUser, args), args);
+    }
+
+    #[test]
+    fn l2_the_callers_secret_never_survives_and_the_proxys_goes_once() {
+        let args = r#"{"secret":"canary","id":"u","\u0073ecret":["canary"],"secret":null,"s\u0065cret":"canary"}"#;
+        for function in [Some(Function::GetUser), None] {
+            let encoded = encode_as(function, Nulls::Keep, args).unwrap();
+            assert_eq!(encoded, format!("{{\"id\":\"u\",\"secret\":{PROXY_SECRET_TEXT}}}"));
+        }
+    }
+
+    /// One member: its name as a caller wrote it, the name that this stands for, the value as written.
+    #[derive(Debug, Clone)]
+    struct Written {
+        name_text: String,
+        name: &'static str,
+        value: String,
+    }
+
+    fn any_scalar() -> impl Strategy<Value = String> {
+        prop_oneof![
+            select(vec!["null", "true", "false", "0", "-0", "1.7e12", "1700000000000.0", "1E-7", "9007199254740993"])
+                .prop_map(str::to_owned),
+            any::<f64>()
+                .prop_filter("JSON has no such number", |number| number.is_finite())
+                .prop_map(|n| format!("{n:e}")),
+            any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap()),
+            select(vec![r#""\u0041\/\ud83d\ude00""#, r#""2026-01-01""#, r#""{\"secret\":1}""#, r#""\\\"""#])
+                .prop_map(str::to_owned),
+        ]
+    }
+
+    fn any_value() -> impl Strategy<Value = String> {
+        any_scalar().prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..4).prop_map(|values| format!("[ {}]", values.join(" ,"))),
+                vec(inner, 0..4).prop_map(|values| {
+                    let members = values.iter().enumerate().map(|(index, value)| format!("\"{index}\" :{value}"));
+                    format!("{{{}\n}}", members.collect::<Vec<_>>().join(", "))
+                }),
+            ]
+        })
+    }
+
+    /// A name in one of its spellings in JSON.
+    fn spelled(name: &'static str) -> impl Strategy<Value = String> {
+        (0..=name.len()).prop_map(move |escaped| match name.chars().nth(escaped) {
+            Some(letter) => {
+                format!("\"{}\\u{:04x}{}\"", &name[..escaped], u32::from(letter), &name[escaped + 1..])
+            }
+            None => format!("\"{name}\""),
+        })
+    }
+
+    fn any_date() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any_value().prop_filter("strings are drawn below", |value| !value.starts_with('"')),
+            (-date::MAX_MILLIS..=date::MAX_MILLIS)
+                .prop_map(|millis| format!("\"{}\"", date::to_iso(millis as f64).unwrap())),
+            select(vec![r#""2026""#, r#""2026-02-28T24:00+01:00""#, r#""2026-\u00301""#]).prop_map(str::to_owned),
+        ]
+    }
+
+    fn member(name: &'static str, value: BoxedStrategy<String>) -> impl Strategy<Value = Written> {
+        (spelled(name), value).prop_map(move |(name_text, value)| Written { name_text, name, value })
+    }
+
+    /// Members in any order, each name once.
+    fn members(choices: Vec<(&'static str, BoxedStrategy<String>)>) -> impl Strategy<Value = Vec<Written>> {
+        let each: Vec<_> = choices.into_iter().map(|(name, value)| proptest::option::of(member(name, value))).collect();
+        each.prop_map(|members| members.into_iter().flatten().collect::<Vec<_>>()).prop_shuffle()
+    }
+
+    fn any_row() -> impl Strategy<Value = Vec<Written>> {
+        let names = ["id", "email", "sessionToken", "secret", "", "name"];
+        let mut choices: Vec<_> = names.map(|name| (name, any_value().boxed())).into();
+        choices.extend([("emailVerified", any_date().boxed()), ("expires", any_date().boxed())]);
+        members(choices)
+    }
+
+    fn write_object(members: &[Written]) -> String {
+        let members: Vec<_> = members.iter().map(|member| format!("{} : {}", member.name_text, member.value)).collect();
+        format!("{{ {}\t}}", members.join("\r\n, "))
+    }
+
+    /// Arguments that are no problem to any function: the text, and its members.
+    fn any_arguments() -> impl Strategy<Value = (String, Vec<Written>)> {
+        let row = || any_row().prop_map(|row| write_object(&row)).boxed();
+        let mut choices: Vec<_> = ["id", "sessionToken", "x", "Secret"].map(|name| (name, any_value().boxed())).into();
+        choices.extend(["user", "session", "verificationToken", "account"].map(|name| (name, row())));
+        let secrets = vec(member("secret", any_scalar().boxed()), 0..3);
+        (members(choices), secrets, any::<bool>())
+            .prop_map(|(mut members, secrets, is_array)| {
+                members.extend(secrets);
+                (members, is_array)
+            })
+            .prop_flat_map(|(members, is_array)| (Just(members).prop_shuffle(), Just(is_array)))
+            .prop_map(|(members, is_array)| {
+                let object = write_object(&members);
+                (if is_array { format!(" [{object} ]") } else { object }, members)
+            })
+    }
+
+    fn any_function() -> impl Strategy<Value = Option<Function>> {
+        proptest::option::weighted(0.9, select(Function::ALL.to_vec()))
+    }
+
+    fn any_nulls() -> impl Strategy<Value = Nulls> {
+        select(vec![Nulls::Drop, Nulls::Keep])
+    }
+
+    /// The law of the codec on a tree: nulls out, dates as numbers, the proxy's secret last.
+    fn expected_tree(function: Option<Function>, nulls: Nulls, mut args: Value) -> Value {
+        let object = if args.is_array() { &mut args[0] } else { &mut args };
+        let object = object.as_object_mut().unwrap();
+        object.shift_remove("secret");
+        let is_dropped = |value: &Value| value.is_null() && nulls == Nulls::Drop && function.is_some();
+        object.retain(|_, value| !is_dropped(value));
+        if let Some((name, row)) = function.and_then(|function| function.contract().nested())
+            && let Some(nested) = object.get_mut(name).and_then(Value::as_object_mut)
+        {
+            nested.retain(|_, value| !is_dropped(value));
+            if let Some(date) = row.date().and_then(|date| nested.get_mut(date.name))
+                && let Some(text) = date.as_str()
+            {
+                *date = date::parse(text).unwrap().0.into();
+            }
+        }
+        object.insert("secret".to_owned(), PROXY_SECRET.into());
+        args
+    }
+
+    /// Whether a member of the argument object is copied as it is.
+    fn is_copied(function: Option<Function>, nulls: Nulls, member: &Written) -> bool {
+        let nested = function.and_then(|function| function.contract().nested());
+        let is_nested = nested.is_some_and(|(name, _)| name == member.name);
+        let is_dropped = member.value == "null" && nulls == Nulls::Drop && function.is_some();
+        member.name != "secret" && !is_nested && !is_dropped
+    }
+
+    proptest! {
+        #[test]
+        fn law_what_is_not_named_is_copied_byte_for_byte(
+            (args, members) in any_arguments(), function in any_function(), nulls in any_nulls(),
+        ) {
+            let encoded = encode_as(function, nulls, &args).unwrap();
+            for member in members.iter().filter(|member| is_copied(function, nulls, member)) {
+                let span = format!("{}:{}", member.name_text, member.value);
+                prop_assert!(encoded.contains(&span), "{span} is not in {encoded}");
+            }
+        }
+
+        #[test]
+        fn law_a_nested_object_loses_nulls_and_gains_numbers_and_nothing_else(row in any_row(), nulls in any_nulls()) {
+            let args = format!(r#"{{"user":{}}}"#, write_object(&row));
+            let members = row.iter().filter(|member| nulls == Nulls::Keep || member.value != "null").map(|member| {
+                let value = match serde_json::from_str(&member.value) {
+                    Ok(Value::String(text)) if Row::User.date().is_some_and(|date| date.name == member.name) => {
+                        date::parse(&text).unwrap().0.to_string()
+                    }
+                    _ => member.value.clone(),
+                };
+                format!("{}:{value}", member.name_text)
+            });
+            let members: Vec<_> = members.collect();
+            let expected = format!(r#"{{"user":{{{}}},"secret":{PROXY_SECRET_TEXT}}}"#, members.join(","));
+            prop_assert_eq!(encode_as(Some(Function::UpdateUser), nulls, &args).unwrap(), expected);
+        }
+
+        #[test]
+        fn law_encoding_what_was_encoded_changes_nothing(
+            (args, _) in any_arguments(), function in any_function(), nulls in any_nulls(),
+        ) {
+            let once = encode_as(function, nulls, &args).unwrap();
+            prop_assert_eq!(encode_as(function, nulls, &once).unwrap(), once);
+        }
+
+        #[test]
+        fn law_the_tree_is_the_callers_without_nulls_and_with_dates_replaced(
+            (args, _) in any_arguments(), function in any_function(), nulls in any_nulls(),
+        ) {
+            let encoded: Value = serde_json::from_str(&encode_as(function, nulls, &args).unwrap()).unwrap();
+            prop_assert_eq!(encoded, expected_tree(function, nulls, serde_json::from_str(&args).unwrap()));
+        }
+
+        #[test]
+        fn law_l2_one_secret_leaves_and_it_is_the_proxys(
+            (args, _) in any_arguments(), canary in "canary[0-9a-f]{8}", function in any_function(), nulls in any_nulls(),
+        ) {
+            let at = args.find('{').unwrap() + 1;
+            let comma = if args[at..].trim_start().starts_with('}') { "" } else { "," };
+            let args = format!("{}\"s\\u0065cret\":\"{canary}\"{comma}{}", &args[..at], &args[at..]);
+            let encoded = encode_as(function, nulls, &args).unwrap();
+            prop_assert!(!encoded.contains(&canary));
+            let raw: &RawValue = serde_json::from_str(&encoded).unwrap();
+            let arguments = Arguments::read(raw).unwrap();
+            let secrets: Vec<_> = arguments.members.iter().filter(|member| member.name == "secret").collect();
+            prop_assert_eq!(secrets.len(), 1);
+            prop_assert_eq!(secrets[0].value, PROXY_SECRET_TEXT);
+        }
+
+        #[test]
+        fn any_json_is_encoded_or_refused_without_a_panic(
+            (args, _) in any_arguments(), cut in any::<prop::sample::Index>(), put in "[\\[\\]{}\",:\\\\0-9eE.nu]{0,3}",
+            function in any_function(), nulls in any_nulls(), other in any_value(),
+        ) {
+            let boundaries: Vec<_> = args.char_indices().map(|(at, _)| at).collect();
+            let at = boundaries[cut.index(boundaries.len())];
+            for text in [format!("{}{put}{}", &args[..at], &args[at..]), other] {
+                if serde_json::from_str::<&RawValue>(&text).is_ok() {
+                    let _ = encode_as(function, nulls, &text);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,566 @@
+//! Dates: ISO 8601 text to epoch milliseconds and back, as JavaScript's `Date` has them.
+//!
+//! For the dates of the adapter contract alone; it is no calendar. Its one invariant: what [`parse`] accepts, `Date.parse`
+//! of V8 reads as the same number. Where an engine is more lenient than the standard, or engines differ, the text is refused.
+
+use thiserror::Error;
+
+use crate::clock::UnixMillis;
+
+/// The bound of JavaScript's `Date` on both sides of 1970: 100,000,000 days (ECMA-262, "Time Values and Time Range").
+pub const MAX_MILLIS: i64 = 8_640_000_000_000_000;
+
+const MILLIS_PER_SECOND: i64 = 1_000;
+const MILLIS_PER_MINUTE: i64 = 60 * MILLIS_PER_SECOND;
+const MILLIS_PER_HOUR: i64 = 60 * MILLIS_PER_MINUTE;
+const MILLIS_PER_DAY: i64 = 24 * MILLIS_PER_HOUR;
+
+/// Why a text is no date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum DateProblem {
+    /// The text does not have the form.
+    #[error("write it in ISO 8601 as in 2026-01-31T23:59:59.999Z, or send epoch milliseconds as a number")]
+    Form,
+    /// Month 13, February 30, 25 o'clock, an offset of 24 hours.
+    #[error("there is no such day or time")]
+    NoSuchTime,
+    /// A time without an offset, which JavaScript takes for local time.
+    #[error("a time needs an offset, `Z` or one such as `+02:00`: without it, it is local time")]
+    NoOffset,
+    /// More than nine digits of a second, which engines read differently.
+    #[error("a fraction of a second this long is read differently by different engines")]
+    LongFraction,
+    /// Beyond ±8,640,000,000,000,000 ms.
+    #[error("it lies beyond what a JavaScript date can hold")]
+    OutOfBounds,
+}
+
+/// Reads a date as JavaScript's `Date.parse` does.
+///
+/// The text is untrusted. The form is that of ECMA-262 ("Date Time String Format"), with a fraction of any length:
+/// `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, then perhaps `THH:mm`, `THH:mm:ss` or `THH:mm:ss.s…` with an offset `Z` or `±HH:mm`.
+/// A date without a time is midnight UTC. The year may be `±YYYYYY`, `-000000` excepted. `24:00:00` is the end of its day.
+/// Digits after the third of the fraction are cut off, so before 1970 too the result is the millisecond that has begun.
+///
+/// Refused although V8 reads them: lower-case `t` and `z`, a space for `T`, `+0530` without colon, an offset without a time
+/// (`2026Z`), white space around, and everything else of its fallback parser, since none of these is ISO 8601 in its
+/// extended form; days beyond the end of a shorter month, which V8 rolls over (our choice: ECMA-262 calls them illegal).
+/// A fraction of more than nine digits that starts with zeros is misread by V8 (`.0123456789` as 123 ms); it is refused
+/// where that makes a difference.
+///
+/// Does not allocate and never panics.
+///
+/// # Errors
+///
+/// - [`DateProblem::Form`]: any other form.
+/// - [`DateProblem::NoSuchTime`]: a number in it is out of its range.
+/// - [`DateProblem::NoOffset`]: a time without an offset.
+/// - [`DateProblem::LongFraction`]: engines would disagree about the fraction.
+/// - [`DateProblem::OutOfBounds`]: more than [`MAX_MILLIS`] from 1970.
+///
+/// # Example
+///
+/// ```
+/// use convex_auth_proxy::{adapter::date::parse, clock::UnixMillis};
+///
+/// assert_eq!(parse("2026-01-01T02:00+02:00"), Ok(UnixMillis(1_767_225_600_000)));
+/// assert!(parse("2026-01-01T02:00").is_err());
+/// ```
+pub fn parse(text: &str) -> Result<UnixMillis, DateProblem> {
+    let mut rest = Rest(text.as_bytes());
+    let day = parse_day(&mut rest)?;
+    let millis = if rest.is_empty() {
+        day?.saturating_mul(MILLIS_PER_DAY)
+    } else {
+        let time = parse_time(&mut rest)?;
+        let offset = parse_offset(&mut rest)?;
+        if !rest.is_empty() {
+            return Err(DateProblem::Form);
+        }
+        day?.saturating_mul(MILLIS_PER_DAY).saturating_add(time?).saturating_sub(offset?)
+    };
+    if millis.abs() > MAX_MILLIS { Err(DateProblem::OutOfBounds) } else { Ok(UnixMillis(millis)) }
+}
+
+/// Writes a time as JavaScript's `Date.prototype.toISOString` does: `2026-01-01T00:00:00.000Z`, with a year of six digits
+/// and a sign outside 0 to 9999.
+///
+/// Takes epoch milliseconds as Convex has them; a fraction is cut off towards zero (ECMA-262, `TimeClip`). `None` beyond
+/// [`MAX_MILLIS`] and for what is not finite, where JavaScript throws.
+///
+/// # Example
+///
+/// ```
+/// use convex_auth_proxy::adapter::date::to_iso;
+///
+/// assert_eq!(to_iso(1_767_225_600_000.9).as_deref(), Some("2026-01-01T00:00:00.000Z"));
+/// assert_eq!(to_iso(f64::NAN), None);
+/// ```
+pub fn to_iso(epoch_millis: f64) -> Option<String> {
+    let millis = time_clip(epoch_millis)?;
+    let (year, month, day) = civil_from_days(millis.div_euclid(MILLIS_PER_DAY));
+    let of_day = millis.rem_euclid(MILLIS_PER_DAY);
+    let mut text = String::with_capacity("+275760-09-13T00:00:00.000Z".len());
+    if (0..=9_999).contains(&year) {
+        push_digits(&mut text, year, 4);
+    } else {
+        text.push(if year < 0 { '-' } else { '+' });
+        push_digits(&mut text, year.abs(), 6);
+    }
+    for (separator, number, width) in [
+        ('-', month, 2),
+        ('-', day, 2),
+        ('T', of_day / MILLIS_PER_HOUR, 2),
+        (':', of_day / MILLIS_PER_MINUTE % 60, 2),
+        (':', of_day / MILLIS_PER_SECOND % 60, 2),
+        ('.', of_day % MILLIS_PER_SECOND, 3),
+    ] {
+        text.push(separator);
+        push_digits(&mut text, number, width);
+    }
+    text.push('Z');
+    Some(text)
+}
+
+/// ECMA-262's `TimeClip`: whole milliseconds, or `None` for what is no time.
+#[expect(clippy::cast_possible_truncation, reason = "checked to lie within ±8.64e15 on the line before")]
+fn time_clip(epoch_millis: f64) -> Option<i64> {
+    (epoch_millis.abs() <= MAX_MILLIS as f64).then_some(epoch_millis.trunc() as i64)
+}
+
+/// What is found to be of the right form, but perhaps out of its range. The form is judged first, so that the sentence an
+/// author reads is about the form as long as that is wrong.
+type InForm = Result<i64, DateProblem>;
+
+/// Days since 1970-01-01.
+fn parse_day(rest: &mut Rest<'_>) -> Result<InForm, DateProblem> {
+    let year = match rest.sign() {
+        None => rest.digits(4)?,
+        Some(sign) => {
+            let year = rest.digits(6)?;
+            if sign < 0 && year == 0 {
+                return Err(DateProblem::Form);
+            }
+            sign * year
+        }
+    };
+    let (mut month, mut day) = (1, 1);
+    if rest.eat(b'-') {
+        month = rest.digits(2)?;
+        if rest.eat(b'-') {
+            day = rest.digits(2)?;
+        }
+    }
+    let exists = (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day);
+    Ok(if exists { Ok(days_from_civil(year, month, day)) } else { Err(DateProblem::NoSuchTime) })
+}
+
+/// Milliseconds since midnight.
+fn parse_time(rest: &mut Rest<'_>) -> Result<InForm, DateProblem> {
+    rest.expect(b'T')?;
+    let hour = rest.digits(2)?;
+    rest.expect(b':')?;
+    let minute = rest.digits(2)?;
+    let mut second = 0;
+    let mut fraction = &[][..];
+    if rest.eat(b':') {
+        second = rest.digits(2)?;
+        if rest.eat(b'.') {
+            fraction = rest.all_digits();
+            if fraction.is_empty() {
+                return Err(DateProblem::Form);
+            }
+        }
+    }
+    let exists = match hour {
+        0..=23 => minute < 60 && second < 60,
+        24 => minute == 0 && second == 0 && fraction.iter().all(|digit| *digit == b'0'),
+        _ => false,
+    };
+    if !exists {
+        return Ok(Err(DateProblem::NoSuchTime));
+    }
+    Ok(fraction_millis(fraction)
+        .map(|millis| hour * MILLIS_PER_HOUR + minute * MILLIS_PER_MINUTE + second * MILLIS_PER_SECOND + millis))
+}
+
+/// Milliseconds by which local time is ahead of UTC.
+fn parse_offset(rest: &mut Rest<'_>) -> Result<InForm, DateProblem> {
+    if rest.is_empty() {
+        return Err(DateProblem::NoOffset);
+    }
+    if rest.eat(b'Z') {
+        return Ok(Ok(0));
+    }
+    let sign = rest.sign().ok_or(DateProblem::Form)?;
+    let hour = rest.digits(2)?;
+    rest.expect(b':')?;
+    let minute = rest.digits(2)?;
+    let exists = hour < 24 && minute < 60;
+    Ok(if exists {
+        Ok(sign * (hour * MILLIS_PER_HOUR + minute * MILLIS_PER_MINUTE))
+    } else {
+        Err(DateProblem::NoSuchTime)
+    })
+}
+
+/// The first three digits of a fraction, padded with zeros.
+///
+/// V8 keeps nine significant digits, forgets the zeros before them, and then takes the first three of nine: with more than
+/// nine digits its answer may be another, and there is no answer that is right for all engines.
+fn fraction_millis(digits: &[u8]) -> Result<i64, DateProblem> {
+    let millis = leading_number(digits, 3);
+    if digits.len() > 9 {
+        let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+        let significant = digits.get(zeros..).unwrap_or_default();
+        let read_by_v8 = decimal(significant.get(..9).unwrap_or(significant)) / 1_000_000;
+        if read_by_v8 != millis {
+            return Err(DateProblem::LongFraction);
+        }
+    }
+    Ok(millis)
+}
+
+/// The number in the first `width` digits, as if zeros followed.
+fn leading_number(digits: &[u8], width: usize) -> i64 {
+    digits.iter().copied().chain(std::iter::repeat(b'0')).take(width).fold(0, append_digit)
+}
+
+fn decimal(digits: &[u8]) -> i64 {
+    digits.iter().copied().fold(0, append_digit)
+}
+
+fn append_digit(number: i64, digit: u8) -> i64 {
+    number * 10 + i64::from(digit - b'0')
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days from 1970-01-01 to a day of the proleptic Gregorian calendar. Years are counted from March, so that the leap day is
+/// a year's last.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    year * 365 + leap_days + day_of_year - DAYS_BEFORE_1970
+}
+
+/// From 0000-03-01 to 1970-01-01.
+const DAYS_BEFORE_1970: i64 = 719_468;
+
+/// The inverse of [`days_from_civil`]: year, month, day.
+fn civil_from_days(days_since_1970: i64) -> (i64, i64, i64) {
+    const DAYS_PER_400_YEARS: i64 = 146_097;
+    let days = days_since_1970 + DAYS_BEFORE_1970;
+    let era = days.div_euclid(DAYS_PER_400_YEARS);
+    let of_era = days.rem_euclid(DAYS_PER_400_YEARS);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / (DAYS_PER_400_YEARS - 1)) / 365;
+    let of_year = of_era - (year_of_era * 365 + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let year = era * 400 + year_of_era;
+    if month_from_march < 10 { (year, month_from_march + 3, day) } else { (year + 1, month_from_march - 9, day) }
+}
+
+fn push_digits(text: &mut String, number: i64, width: u32) {
+    for place in (0..width).rev() {
+        let digit = number / 10_i64.pow(place) % 10;
+        text.push(char::from(b'0' + digit as u8));
+    }
+}
+
+/// What is still to be read.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn eat(&mut self, expected: u8) -> bool {
+        match self.0.split_first() {
+            Some((first, rest)) if *first == expected => {
+                self.0 = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn expect(&mut self, expected: u8) -> Result<(), DateProblem> {
+        if self.eat(expected) { Ok(()) } else { Err(DateProblem::Form) }
+    }
+
+    fn sign(&mut self) -> Option<i64> {
+        if self.eat(b'+') {
+            Some(1)
+        } else if self.eat(b'-') {
+            Some(-1)
+        } else {
+            None
+        }
+    }
+
+    fn digits(&mut self, count: usize) -> Result<i64, DateProblem> {
+        match self.0.split_at_checked(count) {
+            Some((digits, rest)) if digits.iter().all(u8::is_ascii_digit) => {
+                self.0 = rest;
+                Ok(decimal(digits))
+            }
+            _ => Err(DateProblem::Form),
+        }
+    }
+
+    fn all_digits(&mut self) -> &'a [u8] {
+        let count = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (digits, rest) = self.0.split_at(count);
+        self.0 = rest;
+        digits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{DateProblem, MAX_MILLIS, parse, to_iso};
+    use crate::clock::UnixMillis;
+
+    fn assert_reads(cases: &[(&str, i64)]) {
+        for (text, millis) in cases {
+            assert_eq!(parse(text), Ok(UnixMillis(*millis)), "{text}");
+        }
+    }
+
+    fn assert_refuses(problem: DateProblem, cases: &[&str]) {
+        for text in cases {
+            assert_eq!(parse(text), Err(problem), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bare_date_is_utc() {
+        assert_reads(&[
+            ("2026", 1_767_225_600_000),
+            ("2026-01", 1_767_225_600_000),
+            ("2026-01-01", 1_767_225_600_000),
+            ("0000", -62_167_219_200_000),
+            ("0099-01-01", -59_042_995_200_000),
+            ("2000-02-29", 951_782_400_000),
+        ]);
+    }
+
+    #[test]
+    fn an_offset_is_taken_off() {
+        assert_reads(&[
+            ("2026T00:00Z", 1_767_225_600_000),
+            ("2026-01T00:00Z", 1_767_225_600_000),
+            ("2026-01-01T00:00:00+05:30", 1_767_205_800_000),
+            ("2026-01-01T00:00:00-00:00", 1_767_225_600_000),
+            ("2026-01-01T00:00:00+23:59", 1_767_139_260_000),
+        ]);
+    }
+
+    #[test]
+    fn fractions_are_cut_to_the_millisecond_that_has_begun() {
+        assert_reads(&[
+            ("2026-01-01T00:00:00.1Z", 1_767_225_600_100),
+            ("2026-01-01T00:00:00.1239Z", 1_767_225_600_123),
+            ("2026-01-01T00:00:00.9999999999999999999999999Z", 1_767_225_600_999),
+            ("2026-01-01T00:00:00.012345678Z", 1_767_225_600_012),
+            ("2026-01-01T00:00:00.00000000000000000001Z", 1_767_225_600_000),
+            ("1969-12-31T23:59:59.9999Z", -1),
+            ("1969-12-31T23:59:59.9991Z", -1),
+        ]);
+    }
+
+    #[test]
+    fn a_fraction_that_engines_read_differently_is_refused() {
+        let prefix = "2026-01-01T00:00:00";
+        assert_refuses(
+            DateProblem::LongFraction,
+            &[&format!("{prefix}.0123456789Z"), &format!("{prefix}.0009999999999Z")],
+        );
+    }
+
+    #[test]
+    fn twenty_four_o_clock_is_the_end_of_its_day() {
+        assert_reads(&[
+            ("2026-01-01T24:00Z", 1_767_312_000_000),
+            ("2026-12-31T24:00:00.000Z", 1_798_761_600_000),
+            ("+275760-09-12T24:00Z", MAX_MILLIS),
+        ]);
+        assert_refuses(
+            DateProblem::NoSuchTime,
+            &["2026-01-01T24:01Z", "2026-01-01T24:00:01Z", "2026-01-01T24:00:00.0009Z", "2026-01-01T25:00Z"],
+        );
+    }
+
+    #[test]
+    fn expanded_years_reach_the_bounds_of_date() {
+        assert_reads(&[
+            ("+002026-01-01", 1_767_225_600_000),
+            ("+000000", -62_167_219_200_000),
+            ("-000001", -62_198_755_200_000),
+            ("+275760-09-13", MAX_MILLIS),
+            ("+275760-09-13T23:59+23:59", MAX_MILLIS),
+            ("-271821-04-20", -MAX_MILLIS),
+            ("-271821-04-19T00:01-23:59", -MAX_MILLIS),
+        ]);
+        assert_refuses(
+            DateProblem::OutOfBounds,
+            &["+275760-09-13T00:00:00.001Z", "-271821-04-19", "-271821-04-20T00:00+00:01", "+999999", "-999999"],
+        );
+        assert_refuses(DateProblem::Form, &["-000000", "-000000-01-01T00:00Z", "+12345", "+1234567", "12026-01-01"]);
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_local_and_refused() {
+        assert_refuses(
+            DateProblem::NoOffset,
+            &["2026-01-01T00:00", "2026-01-01T00:00:00", "2026-01-01T00:00:00.5", "2026T00:00"],
+        );
+    }
+
+    #[test]
+    fn days_and_times_that_do_not_exist_are_refused() {
+        assert_refuses(
+            DateProblem::NoSuchTime,
+            &[
+                "2026-13-01",
+                "2026-00-01",
+                "2026-01-00",
+                "2026-01-32",
+                "2026-02-29",
+                "1900-02-29",
+                "2026-04-31",
+                "2026-01-01T23:60Z",
+                "2026-01-01T23:59:60Z",
+                "2026-01-01T00:00+24:00",
+                "2026-01-01T00:00+23:60",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_not_the_extended_form_of_iso_8601_is_refused() {
+        assert_refuses(
+            DateProblem::Form,
+            &[
+                "",
+                "T",
+                "today",
+                "Thu, 01 Jan 2026 00:00:00 GMT",
+                "2026-01-01t00:00Z",
+                "2026-01-01T00:00z",
+                "2026-01-01 00:00Z",
+                "2026-01-01T00:00+0530",
+                "2026-01-01T00:00+05",
+                "2026-01-01T00:00:00,5Z",
+                "2026-01-01T00:00:00.Z",
+                "2026Z",
+                "2026-01Z",
+                "2026-01-01Z",
+                "2026-01-01+05:30",
+                " 2026-01-01",
+                "2026-01-01 ",
+                "2026-01-01T00:00Z ",
+                "2026-1-1",
+                "20260101",
+                "2026-001",
+                "2026-W01",
+                "2026-01-01T00Z",
+                "2026-01-01T00:00ZZ",
+                "2026-01-01T",
+                "2026-01-01T00:00−05:00",
+                "٢٠٢٦",
+                "1767225600000",
+            ],
+        );
+    }
+
+    #[test]
+    fn iso_text_is_that_of_to_iso_string() {
+        for (millis, text) in [
+            (0.0, "1970-01-01T00:00:00.000Z"),
+            (-0.5, "1970-01-01T00:00:00.000Z"),
+            (-1.5, "1969-12-31T23:59:59.999Z"),
+            (1.5, "1970-01-01T00:00:00.001Z"),
+            (-62_167_219_200_000.0, "0000-01-01T00:00:00.000Z"),
+            (-62_167_219_200_001.0, "-000001-12-31T23:59:59.999Z"),
+            (253_402_300_799_999.0, "9999-12-31T23:59:59.999Z"),
+            (253_402_300_800_000.0, "+010000-01-01T00:00:00.000Z"),
+            (8.64e15, "+275760-09-13T00:00:00.000Z"),
+            (-8.64e15, "-271821-04-20T00:00:00.000Z"),
+        ] {
+            assert_eq!(to_iso(millis).as_deref(), Some(text), "{millis}");
+        }
+        for no_time in [8.64e15 + 1.0, -8.64e15 - 1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(to_iso(no_time), None, "{no_time}");
+        }
+    }
+
+    #[test]
+    fn sentences_say_what_to_write_instead() {
+        insta::assert_snapshot!(DateProblem::Form, @"write it in ISO 8601 as in 2026-01-31T23:59:59.999Z, or send epoch milliseconds as a number");
+        insta::assert_snapshot!(DateProblem::NoOffset, @"a time needs an offset, `Z` or one such as `+02:00`: without it, it is local time");
+    }
+
+    /// Both around 1970 and over the whole range, since a uniform draw hardly ever has a year of four digits.
+    fn any_millis() -> impl Strategy<Value = i64> {
+        prop_oneof![-MAX_MILLIS..=MAX_MILLIS, -100_000_000_000_000..=300_000_000_000_000_i64]
+    }
+
+    fn iso(millis: i64) -> String {
+        to_iso(millis as f64).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn law_what_is_written_is_read_back(millis in any_millis()) {
+            prop_assert_eq!(parse(&iso(millis)), Ok(UnixMillis(millis)));
+        }
+
+        #[test]
+        fn law_an_offset_moves_the_instant(millis in any_millis(), hour in 0..24_i64, minute in 0..60_i64, ahead: bool) {
+            let local = iso(millis);
+            let text = format!("{}{}{hour:02}:{minute:02}", local.trim_end_matches('Z'), if ahead { '+' } else { '-' });
+            let moved = millis + (hour * 60 + minute) * 60_000 * if ahead { -1 } else { 1 };
+            let expected = if moved.abs() <= MAX_MILLIS { Ok(UnixMillis(moved)) } else { Err(DateProblem::OutOfBounds) };
+            prop_assert_eq!(parse(&text), expected);
+        }
+
+        #[test]
+        fn law_digits_after_the_third_change_nothing(millis in any_millis(), more in "[0-9]{0,6}") {
+            let text = iso(millis).replace('Z', &format!("{more}Z"));
+            prop_assert_eq!(parse(&text), Ok(UnixMillis(millis)));
+        }
+
+        #[test]
+        fn law_the_written_order_is_the_order_of_time(one in 0..253_402_300_800_000_i64, other in 0..253_402_300_800_000_i64) {
+            prop_assert_eq!(one.cmp(&other), iso(one).cmp(&iso(other)));
+        }
+
+        #[test]
+        fn law_a_day_starts_where_the_day_before_ends(day in -100_000_000..100_000_000_i64) {
+            let start = iso(day * 86_400_000);
+            let (date, time) = start.split_once('T').unwrap();
+            prop_assert_eq!(time, "00:00:00.000Z");
+            prop_assert_eq!(parse(date), Ok(UnixMillis(day * 86_400_000)));
+            prop_assert_eq!(parse(&format!("{date}T24:00Z")), Ok(UnixMillis((day + 1) * 86_400_000)));
+        }
+
+        #[test]
+        fn any_text_is_read_without_a_panic(text: String, near in "[-+]?[0-9]{0,7}(-[0-9]{0,3}){0,3}[Tt ]?[0-9:.,]{0,14}[Zz]?([-+][0-9:]{0,6})?") {
+            let _ = parse(&text);
+            let _ = parse(&near);
+        }
+    }
+}

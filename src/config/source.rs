@@ -1,0 +1,268 @@
+//! The sources: which keys a file and the environment give, as they were written and where.
+//!
+//! Names are decided here (an unknown one is a problem), values are only carried. Each source becomes a [`Layer`];
+//! [`merge`] puts a higher one over a lower one.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    mirror::{self, Key, PREFIX},
+    nearest::nearest,
+    problem::{Place, Problem, quote},
+    reason::Reason,
+};
+
+/// Syntax errors that are told of one file; more of them are mostly echoes of the first.
+const SYNTAX_PROBLEMS_MAX: usize = 3;
+
+/// A value as it was written. Wiped when dropped, as any of them may be a secret.
+pub(super) enum Raw {
+    /// A text of the environment, or a TOML string.
+    Text(Zeroizing<String>),
+    /// A TOML array of strings.
+    Items(Vec<Zeroizing<String>>),
+    /// A TOML integer: its sign and digits, in decimal where it fits 64 bits.
+    Whole(String),
+    /// Anything else that TOML has, by its kind; wanted by no key.
+    Unfit(&'static str),
+}
+
+impl Raw {
+    pub(super) fn text(text: &str) -> Self {
+        Self::Text(Zeroizing::new(text.to_owned()))
+    }
+
+    /// The value, or one item of a list (from 0), fit for a message; `None` when its kind alone is wrong. For open
+    /// keys only.
+    pub(super) fn shown(&self, item: Option<usize>) -> Option<String> {
+        match (self, item) {
+            (Self::Text(text), None) => Some(quote(text)),
+            (Self::Text(text), Some(item)) => text.split(',').nth(item).map(|item| quote(item.trim())),
+            (Self::Items(items), None) => {
+                let items: Vec<_> = items.iter().map(|item| quote(item)).collect();
+                Some(format!("[{}]", items.join(", ")))
+            }
+            (Self::Items(items), Some(item)) => items.get(item).map(|item| quote(item)),
+            (Self::Whole(digits), _) => Some(digits.clone()),
+            (Self::Unfit(_), _) => None,
+        }
+    }
+}
+
+/// A value and where it was written.
+pub(super) struct Written {
+    pub(super) key: &'static Key,
+    pub(super) raw: Raw,
+    pub(super) place: Place,
+}
+
+/// What one source gives, by `section.name`.
+#[derive(Default)]
+pub(super) struct Layer(BTreeMap<String, Written>);
+
+impl Layer {
+    /// What was written for a key.
+    pub(super) fn of(&self, key: &Key) -> Option<&Written> {
+        self.0.get(&key.path())
+    }
+
+    /// Adds a value; a problem when the key, or its other spelling, has one already.
+    fn add(&mut self, written: Written) -> Option<Problem> {
+        let Written { key, raw, place } = &written;
+        let reason = match self.0.values().find(|present| present.key.is_spelling_of(key)) {
+            Some(present) if present.key.name == key.name => Reason::TwoNames,
+            Some(present) => Reason::TwoSpellings { other: present.key.path() },
+            None => {
+                self.0.insert(key.path(), written);
+                return None;
+            }
+        };
+        Some(Problem::of_key(key, Some(raw), None, place.clone(), reason))
+    }
+}
+
+/// Puts layers over one another, in rising order. A higher value replaces a lower one whichever of the two spellings
+/// (value or file) each of them has.
+pub(super) fn merge(layers: impl IntoIterator<Item = Layer>) -> Layer {
+    layers.into_iter().fold(Layer::default(), |mut merged, layer| {
+        merged.0.retain(|_, lower| !layer.0.values().any(|higher| higher.key.is_spelling_of(lower.key)));
+        merged.0.extend(layer.0);
+        merged
+    })
+}
+
+/// The layer of the defaults.
+pub(super) fn defaults() -> Layer {
+    let written =
+        |key: &'static Key| key.default.map(|text| Written { key, raw: Raw::text(text), place: Place::Default });
+    Layer(mirror::all().filter_map(written).map(|written| (written.key.path(), written)).collect())
+}
+
+/// The layers of the environment, the lower one first: the guide's names, then those under the prefix.
+pub(super) fn of_environment(environment: &[(String, String)], problems: &mut Vec<Problem>) -> [Layer; 2] {
+    let (mut guides, mut prefixed) = (Layer::default(), Layer::default());
+    for (name, value) in environment {
+        let place = Place::Environment(name.clone());
+        let (layer, key) = if let Some(key) = mirror::all().find(|key| key.guide == Some(name)) {
+            (&mut guides, key)
+        } else if let Some(rest) = name.strip_prefix(PREFIX) {
+            let Some(key) = prefixed_key(rest) else {
+                let near = nearest(name, mirror::all().map(Key::environment_name));
+                problems.push(Problem::of_source(name, place, Reason::UnknownKey { near }));
+                continue;
+            };
+            (&mut prefixed, key)
+        } else {
+            continue;
+        };
+        let added = if value.contains(char::REPLACEMENT_CHARACTER) {
+            Some(Problem::of_key(key, None, None, place, Reason::NotUnicode))
+        } else {
+            layer.add(Written { key, raw: Raw::text(value), place })
+        };
+        problems.extend(added);
+    }
+    [guides, prefixed]
+}
+
+/// `SECTION__KEY` in any case.
+fn prefixed_key(rest: &str) -> Option<&'static Key> {
+    let (section, name) = rest.split_once("__")?;
+    mirror::find(&section.to_ascii_lowercase(), &name.to_ascii_lowercase())
+}
+
+/// The layer of a file; `None` when it cannot be read as TOML, so that nobody knows what it gives. `must_exist` is for
+/// a file that was named; one that was only looked for may be missing.
+pub(super) fn of_file(path: &Path, must_exist: bool, problems: &mut Vec<Problem>) -> Option<Layer> {
+    let text = match fs::read(path).map(String::from_utf8) {
+        Ok(Ok(text)) => Zeroizing::new(text),
+        Ok(Err(_)) => {
+            problems.push(Problem::of_source(&path.to_string_lossy(), Place::Nowhere, Reason::NotUnicode));
+            return None;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return Some(Layer::default()),
+        Err(error) => {
+            problems.push(Problem::of_source(&path.to_string_lossy(), Place::Nowhere, Reason::FileUnreadable(error)));
+            return None;
+        }
+    };
+    let (table, errors) = DeTable::parse_recoverable(&text);
+    let file = File { path: path.to_owned(), text: &text };
+    if errors.is_empty() { Some(file.layer(table.get_ref(), problems)) } else { file.refuse(&errors, problems) }
+}
+
+/// A file while it is read.
+struct File<'text> {
+    path: PathBuf,
+    text: &'text str,
+}
+
+impl File<'_> {
+    /// Reports syntax errors by line, column and the parser's fixed sentence. Its own `Display` quotes the line, which
+    /// may hold a secret.
+    fn refuse(&self, errors: &[toml::de::Error], problems: &mut Vec<Problem>) -> Option<Layer> {
+        let mut last_line = None;
+        let mut told = 0;
+        for error in errors {
+            let (line, column) = self.position(error.span().map_or(0, |span| span.start));
+            if last_line == Some(line) || told == SYNTAX_PROBLEMS_MAX {
+                continue;
+            }
+            last_line = Some(line);
+            told += 1;
+            let reason = Reason::NotToml { line, column, sentence: error.message().to_owned() };
+            problems.push(Problem::of_source(&self.path.to_string_lossy(), Place::Nowhere, reason));
+        }
+        None
+    }
+
+    fn layer(&self, table: &DeTable<'_>, problems: &mut Vec<Problem>) -> Layer {
+        let mut layer = Layer::default();
+        for (section, keys) in as_written(table) {
+            let (section, place) = (section.get_ref(), self.place(section));
+            let DeValue::Table(keys) = keys.get_ref() else {
+                let reason =
+                    if mirror::is_section(section) { Reason::NotASection } else { unknown_key(section, section) };
+                problems.push(Problem::of_source(section, place, reason));
+                continue;
+            };
+            if !mirror::is_section(section) {
+                let near = nearest(section, mirror::all().map(|key| key.section.to_owned()));
+                let reason = Reason::UnknownSection { near: near.map(|section| format!("[{section}]")) };
+                problems.push(Problem::of_source(&format!("[{section}]"), place, reason));
+                continue;
+            }
+            for (name, value) in as_written(keys) {
+                let place = self.place(name);
+                let added = match mirror::find(section, name.get_ref()) {
+                    Some(key) => layer.add(Written { key, raw: raw(value.get_ref()), place }),
+                    None => {
+                        let path = format!("{section}.{}", name.get_ref());
+                        Some(Problem::of_source(&path, place, unknown_key(&path, name.get_ref())))
+                    }
+                };
+                problems.extend(added);
+            }
+        }
+        layer
+    }
+
+    fn place<T>(&self, spanned: &Spanned<T>) -> Place {
+        Place::File { path: self.path.clone(), line: self.position(spanned.span().start).0 }
+    }
+
+    /// Line and column of a byte, both from 1, the column in characters.
+    fn position(&self, byte: usize) -> (usize, usize) {
+        let before = self.text.get(..byte).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
+        let line = before.matches('\n').count().saturating_add(1);
+        (line, before.get(line_start..).unwrap_or_default().chars().count().saturating_add(1))
+    }
+}
+
+/// The entries of a table in the order of the file.
+fn as_written<'table, 'text>(
+    table: &'table DeTable<'text>,
+) -> Vec<(&'table Spanned<DeString<'text>>, &'table Spanned<DeValue<'text>>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(name, _)| name.span().start);
+    entries
+}
+
+/// The reason for a name that no key has: near the path of one, or the very name of one in another section.
+fn unknown_key(path: &str, name: &str) -> Reason {
+    let in_another_section = || mirror::all().find(|key| key.name == name).map(Key::path);
+    Reason::UnknownKey { near: nearest(path, mirror::all().map(Key::path)).or_else(in_another_section) }
+}
+
+fn raw(value: &DeValue<'_>) -> Raw {
+    match value {
+        DeValue::String(text) => Raw::text(text),
+        DeValue::Integer(digits) => Raw::Whole(match i64::from_str_radix(digits.as_str(), digits.radix()) {
+            Ok(number) => number.to_string(),
+            Err(_) => digits.to_string(),
+        }),
+        DeValue::Float(_) => Raw::Unfit("a number with a fraction"),
+        DeValue::Boolean(_) => Raw::Unfit("true or false"),
+        DeValue::Datetime(_) => Raw::Unfit("a date or time"),
+        DeValue::Table(_) => Raw::Unfit("a table"),
+        DeValue::Array(array) => {
+            let text =
+                |item: &Spanned<DeValue<'_>>| item.get_ref().as_str().map(|text| Zeroizing::new(text.to_owned()));
+            match array.iter().map(text).collect() {
+                Some(items) => Raw::Items(items),
+                None => Raw::Unfit("an array with more than strings in it"),
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The demo app: a chat of everybody, and the question who one is.
+//!
+//! For looking at the proxy with `curl` or a page, not for keeping anything: the oldest messages go first.
+
+use std::sync::Arc;
+
+use super::function::{Body, Call, Function, Thrown};
+use super::store::{Database, Table, Transaction};
+use super::validate::{Fields, Validator};
+use super::value::{Object, Value};
+
+/// Messages that `demo:list` returns at most.
+const LISTED: usize = 100;
+/// Messages that are kept at most (our choice: a page that is left open must not fill the memory).
+const KEPT: usize = 1_000;
+/// Characters of a message at most.
+const LONGEST: usize = 1_000;
+/// The author of a message that nobody signed.
+const ANONYMOUS: &str = "anonymous";
+
+/// The functions of the module `demo`.
+pub fn functions() -> Vec<Function> {
+    vec![
+        open("list", Fields::new(), Body::Query(list)),
+        open("ping", Fields::new(), Body::Action(ping)),
+        open("send", Fields::new().required("body", Validator::String), Body::Mutation(send)),
+        open("whoami", Fields::new(), Body::Query(whoami)),
+    ]
+}
+
+fn open(name: &'static str, arguments: Fields, body: Body) -> Function {
+    Function { name, arguments, secured: false, body }
+}
+
+/// The newest messages, the newest last.
+fn list(database: &Database, _: &Call<'_>) -> Result<Value, Thrown> {
+    let mut newest: Vec<_> = database.oldest_first(Table::Messages).rev().take(LISTED).collect();
+    newest.reverse();
+    Ok(Value::Array(newest.into_iter().map(|message| Value::Object(Arc::unwrap_or_clone(message))).collect()))
+}
+
+fn ping(_: &Call<'_>) -> Result<Value, Thrown> {
+    Ok(Value::from("pong"))
+}
+
+/// Anybody may send; who is signed in signs.
+fn send(transaction: &mut Transaction<'_>, call: &Call<'_>) -> Result<Value, Thrown> {
+    let body = call.arguments.text("body");
+    if !(1..=LONGEST).contains(&body.chars().count()) {
+        return Err(Thrown::MessageLength);
+    }
+    let author = call.identity.map_or(ANONYMOUS, |identity| identity.display_name());
+    let mut message = Object::default();
+    message.set("author", Value::from(author));
+    message.set("body", Value::from(body));
+    while transaction.count(Table::Messages) >= KEPT {
+        let Some(oldest) = transaction.oldest_first(Table::Messages).next() else { break };
+        transaction.delete(Table::Messages, oldest.text("_id"));
+    }
+    Ok(Value::String(transaction.insert(Table::Messages, message)))
+}
+
+/// The identity as a function sees it, or null.
+fn whoami(_: &Database, call: &Call<'_>) -> Result<Value, Thrown> {
+    Ok(call.identity.map_or(Value::Null, |identity| Value::Object(identity.to_object())))
+}
