@@ -23,6 +23,10 @@ impl FunctionPath {
     ///
     /// [`Rejection::BadFunctionPath`]: the backend's parser refuses it.
     pub fn parse(text: &str) -> Result<Self, Rejection> {
+        // The grammar takes ASCII alone, and the parser panics on the way to saying so: it cuts long names at a byte.
+        if !text.is_ascii() {
+            return Err(Rejection::BadFunctionPath);
+        }
         let canonical: CanonicalizedUdfPath = text.parse().map_err(|_| Rejection::BadFunctionPath)?;
         let written = write(&canonical);
         Ok(Self { canonical, written })
@@ -139,6 +143,7 @@ mod tests {
             "authAdapter%3AgetUser",
             "auth\u{0}Adapter:getUser",
             "ａuthAdapter:getUser",
+            &"\u{fffc}".repeat(30),
             "auth-adapter:getUser",
             "auth\\adapter:getUser",
         ] {

@@ -57,6 +57,10 @@ pub(super) fn module(text: &str) -> Result<CanonicalizedModulePath, Reason> {
     if !is_direct {
         return Err(Reason::NotAModule);
     }
+    // The parser panics on a long name that is not ASCII.
+    if !text.is_ascii() {
+        return Err(Reason::NotAModule);
+    }
     let module: CanonicalizedModulePath = text.parse().map_err(|_| Reason::NotAModule)?;
     // `_` passes as `_.js`, but has no components once the ending is off.
     let has_components = module.clone().strip().components().all(|component| component.is_ok());

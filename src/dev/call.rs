@@ -80,6 +80,11 @@ pub fn is_json(headers: &HeaderMap) -> bool {
 ///
 /// - [`Refusal::FunctionPath`]: no path of a function
 pub fn parse_path(path: &str) -> Result<CanonicalizedUdfPath, Refusal> {
+    // The parser panics on a long name that is not ASCII.
+    if !path.is_ascii() {
+        let complaint = "Path components can only contain ASCII characters.".to_owned();
+        return Err(Refusal::FunctionPath { path: path.to_owned(), complaint });
+    }
     path.parse::<UdfPath>()
         .map(UdfPath::canonicalize)
         .map_err(|complaint| Refusal::FunctionPath { path: path.to_owned(), complaint: complaint.to_string() })

@@ -1,0 +1,156 @@
+//! Worlds to test in: a proxy in front of the embedded deployment, or of one that answers as the test tells it to.
+
+mod client;
+mod scripted;
+
+use std::net::SocketAddr;
+
+use convex_auth_proxy::{
+    config::{self, Config, Mode, Sources},
+    dev::{Deployment, DeploymentOptions},
+    launch::{Running, Sockets},
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::{
+    client::{Answer, Request, get, post, raw},
+    scripted::{Received, Scripted},
+};
+
+/// The secret that proxy and deployment share in every world.
+pub(crate) const SECRET: &str = "canary-secret-e2a81c44";
+/// The origin that every world lists.
+pub(crate) const ORIGIN: &str = "http://localhost:3000";
+
+/// A proxy, and where it listens.
+pub(crate) struct World {
+    pub(crate) public: SocketAddr,
+    pub(crate) adapter: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) deployment: Option<Deployment>,
+    running: Option<Running>,
+    stop_deployment: CancellationToken,
+}
+
+impl World {
+    /// A proxy in front of the embedded deployment.
+    pub(crate) async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// The same, with further settings: names as in the environment without their prefix, e.g. `("TOKEN__LIFETIME", "10s")`.
+    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let upstream = listener.local_addr().unwrap();
+        let (config, sockets) = configure(upstream, settings);
+        let deployment = Deployment::new(DeploymentOptions {
+            adapter_secret: config.adapter.secret.clone(),
+            module: config.adapter.module.clone(),
+            issuer: config.token.issuer.clone(),
+            application_id: config.token.audience.clone(),
+            record_requests: true,
+        })
+        .unwrap();
+        let stop_deployment = CancellationToken::new();
+        tokio::spawn(deployment.clone().serve(listener, stop_deployment.clone()));
+        Self::start(config, sockets, Some(deployment), stop_deployment)
+    }
+
+    /// A proxy in front of a deployment that does as the test says.
+    pub(crate) async fn scripted(settings: &[(&str, &str)]) -> (Self, Scripted) {
+        let scripted = Scripted::start().await;
+        let (config, sockets) = configure(scripted.address(), settings);
+        (Self::start(config, sockets, None, CancellationToken::new()), scripted)
+    }
+
+    /// A proxy in front of nothing: the port is closed.
+    pub(crate) async fn without_deployment(settings: &[(&str, &str)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closed = listener.local_addr().unwrap();
+        drop(listener);
+        let (config, sockets) = configure(closed, settings);
+        Self::start(config, sockets, None, CancellationToken::new())
+    }
+
+    fn start(
+        config: Config,
+        sockets: Sockets,
+        deployment: Option<Deployment>,
+        stop_deployment: CancellationToken,
+    ) -> Self {
+        let (public, adapter, admin) = (sockets.public(), sockets.adapter(), sockets.admin());
+        let none = SocketAddr::from(([127, 0, 0, 1], 0));
+        let running = Running::start(config, sockets).unwrap();
+        Self {
+            public: public.unwrap(),
+            adapter: adapter.unwrap_or(none),
+            admin: admin.unwrap_or(none),
+            deployment,
+            running: Some(running),
+            stop_deployment,
+        }
+    }
+
+    /// Stops the proxy as SIGTERM does; says whether all that was in flight ended.
+    pub(crate) async fn stop(mut self) -> bool {
+        self.running.take().unwrap().stop().await
+    }
+
+    /// Begins the stop and gives a handle to its end.
+    pub(crate) fn begin_stop(&mut self) -> tokio::task::JoinHandle<bool> {
+        tokio::spawn(self.running.take().unwrap().stop())
+    }
+
+    /// How often the embedded deployment ran a function.
+    pub(crate) fn calls(&self, function: &str) -> u64 {
+        self.deployment.as_ref().unwrap().calls().get(function).copied().unwrap_or(0)
+    }
+
+    /// Creates a user and a session through the adapter listener; gives the user's id and the session's token.
+    pub(crate) async fn sign_in(&self, email: &str) -> (String, String) {
+        let user = serde_json::json!({ "user": { "email": email, "name": "Ada" } });
+        let user = post(self.adapter, "/adapter/createUser").json(&user).send().await.ok();
+        let user_id = user["id"].as_str().unwrap().to_owned();
+        let token = format!("session-of-{email}");
+        let session = serde_json::json!({
+            "session": { "sessionToken": token, "userId": user_id, "expires": "2100-01-01T00:00:00.000Z" }
+        });
+        post(self.adapter, "/adapter/createSession").json(&session).send().await.ok();
+        (user_id, token)
+    }
+
+    /// The value of one line of `/metrics`, e.g. `convex_auth_proxy_session_reads_total{result="hit"}`; 0 when it is not there.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let text = get(self.admin, "/metrics").send().await.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop_deployment.cancel();
+    }
+}
+
+fn configure(upstream: SocketAddr, settings: &[(&str, &str)]) -> (Config, Sockets) {
+    let mut pairs = vec![
+        ("CONVEX_AUTH_PROXY__LISTEN__PUBLIC".to_owned(), "127.0.0.1:0".to_owned()),
+        ("CONVEX_AUTH_PROXY__LISTEN__ADAPTER".to_owned(), "127.0.0.1:0".to_owned()),
+        ("CONVEX_AUTH_PROXY__LISTEN__ADMIN".to_owned(), "127.0.0.1:0".to_owned()),
+        ("CONVEX_AUTH_PROXY__UPSTREAM__URL".to_owned(), format!("http://{upstream}")),
+        ("CONVEX_AUTH_PROXY__TOKEN__ALGORITHM".to_owned(), "EdDSA".to_owned()),
+        ("CONVEX_AUTH_ADAPTER_SECRET".to_owned(), SECRET.to_owned()),
+    ];
+    for (name, value) in settings {
+        let name = format!("CONVEX_AUTH_PROXY__{name}");
+        pairs.retain(|(known, _)| *known != name);
+        pairs.push((name, (*value).to_owned()));
+    }
+    let sources = Sources { file: None, directory: None, environment: pairs, mode: Mode::Dev };
+    let config = config::load(&sources).unwrap_or_else(|problems| panic!("{problems}"));
+    let sockets = Sockets::bind(&config).unwrap();
+    let issuer = format!("http://{}{}", sockets.public().unwrap(), config.listen.base_path);
+    (config.with_issuer(issuer), sockets)
+}

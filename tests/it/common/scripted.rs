@@ -1,0 +1,125 @@
+//! A deployment that does as the test says: each request waits until the test takes it and answers it, or lets it go.
+//!
+//! `GET /version` is answered by itself, as the readiness watch asks it at moments that no test chooses.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+
+/// The deployment.
+pub(crate) struct Scripted {
+    address: SocketAddr,
+    requests: mpsc::UnboundedReceiver<Received>,
+}
+
+/// One request that came, with the connection it came by. Dropping it closes the connection.
+pub(crate) struct Received {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+    stream: TcpStream,
+}
+
+impl Scripted {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, requests) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(receive(stream, sender.clone()));
+            }
+        });
+        Self { address, requests }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The next request, however long it takes to come.
+    pub(crate) async fn next(&mut self) -> Received {
+        self.requests.recv().await.unwrap()
+    }
+
+    /// Whether a request has come that was not taken yet.
+    pub(crate) fn has_next(&self) -> bool {
+        !self.requests.is_empty()
+    }
+}
+
+impl Received {
+    /// The request line's target.
+    pub(crate) fn target(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap()
+    }
+
+    /// A header's value; header names are lower case here.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let line = |line: &'_ str| line.split_once(':').is_some_and(|(known, _)| known == name);
+        self.head.lines().find(|text| line(text)).and_then(|line| line.split_once(':')).map(|(_, value)| value.trim())
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// Answers 200 with JSON.
+    pub(crate) async fn answer(self, body: &str) {
+        self.answer_with("200 OK", "application/json", body).await;
+    }
+
+    /// Answers with any status line and type, and closes.
+    pub(crate) async fn answer_with(mut self, status: &str, content_type: &str, body: &str) {
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        self.send(head.as_bytes()).await;
+        self.send(body.as_bytes()).await;
+        let _ = self.stream.shutdown().await;
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// Waits until the proxy has closed its side.
+    pub(crate) async fn closed(mut self) {
+        let mut rest = [0; 1_024];
+        while matches!(self.stream.read(&mut rest).await, Ok(read) if read > 0) {}
+    }
+}
+
+async fn receive(mut stream: TcpStream, sender: mpsc::UnboundedSender<Received>) {
+    let mut bytes = Vec::new();
+    let mut buffer = vec![0; 64 * 1_024];
+    loop {
+        match stream.read(&mut buffer).await {
+            Ok(read) if read > 0 => bytes.extend_from_slice(&buffer[..read]),
+            _ => return,
+        }
+        let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let is_chunked = head.contains("transfer-encoding: chunked");
+        let length: usize = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .map_or(0, |length| length.parse().unwrap());
+        let body = &bytes[end + 4..];
+        if body.len() < length || (is_chunked && !body.ends_with(b"0\r\n\r\n")) {
+            continue;
+        }
+        let received = Received { body: body.to_vec(), stream, head };
+        if received.target() == "/version" {
+            return received.answer_with("200 OK", "text/plain", "scripted").await;
+        }
+        let _ = sender.send(received);
+        return;
+    }
+}

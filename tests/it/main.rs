@@ -1,0 +1,13 @@
+//! The proxy as its callers see it: real sockets on port 0, a real deployment in the same process, or one that does as the test says.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on shall stop"
+)]
+
+mod common;
+
+// A whole small life: sign in, read, write, sign out.
+mod journey;
