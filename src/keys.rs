@@ -9,8 +9,6 @@ use std::{fmt, str::FromStr, sync::Arc};
 use aws_lc_rs::{
     digest,
     encoding::{AsDer, Pkcs8V1Der},
-};
-use aws_lc_rs::{
     rand::SystemRandom,
     rsa::{KeyPair as RsaKeyPair, KeySize},
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256},
@@ -192,8 +190,8 @@ impl SigningKey {
 
     /// Signs `message`. The signature is as JWS wants it (RFC 7518 sections 3.3 and 3.4, RFC 8037 section 3.1).
     ///
-    /// Costs one allocation and the signature itself: on one 2-core x86-64 machine about 210 us for RSA-2048, 6 us for
-    /// Ed25519, 12 us for P-256.
+    /// Costs an allocation and the signature itself: on one 2-core x86-64 machine about 210 us for RSA-2048 with AVX-512 IFMA
+    /// (650 us without), 6 us for Ed25519, 12 us for P-256.
     ///
     /// # Errors
     ///
@@ -244,6 +242,8 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+/// By aws-lc, as all else that handles a private key. Measured 2026-11-23 on a busy 2-core x86-64 machine, 2048 bits: aws-lc 100 ms
+/// (mean of 20), `rsa` 0.10.0 74 ms (median of 41, at most 301 ms): the difference is not worth a second generator.
 fn generate_rsa() -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
     let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyProblem::Generation)?;
     let document: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| KeyProblem::Generation)?;
