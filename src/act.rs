@@ -8,6 +8,7 @@ mod call;
 mod documents;
 mod identity;
 mod outbound;
+mod scrub;
 mod session_read;
 mod token;
 
@@ -17,6 +18,7 @@ use http::{Response, request};
 use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 
+use self::scrub::Scrub;
 use crate::{
     body::Body,
     classify::{FunctionPath, Route},
@@ -36,6 +38,7 @@ pub struct Proxy {
     config: Config,
     callers: CallerPolicy,
     wrong_secrets: WrongSecrets,
+    scrub: Arc<Scrub>,
     intake: Intake,
     upstream: Upstream,
     sessions: Arc<SessionCache>,
@@ -60,6 +63,7 @@ impl Proxy {
         Ok(Self {
             callers: CallerPolicy::new(&config),
             wrong_secrets: WrongSecrets::default(),
+            scrub: Arc::new(Scrub::new(&config.adapter.secret)),
             intake: Intake::new(&config.limits, &config.timeouts),
             upstream: Upstream::new(&config)?,
             sessions: Arc::new(SessionCache::new(&config.cache)),

@@ -40,8 +40,12 @@ impl Proxy {
         let crossing = self.identify(arrival, caller, &head.headers, &calls, crossing).await?;
         let outbound = outbound::write(lane, &calls, &self.config.adapter)?;
         let scopes = calls.iter().filter_map(|permitted| self.scope(permitted)).collect();
+        let carries_secret = calls.iter().any(|permitted| permitted.adapter().is_some());
+        // What must be looked into must not be compressed.
+        let crossing = if carries_secret { crossing.uncompressed() } else { crossing };
         drop(calls);
-        self.forward(lane, crossing, Body::bytes(outbound).holding(whole.into_lease()), scopes).await
+        let response = self.forward(lane, crossing, Body::bytes(outbound).holding(whole.into_lease()), scopes).await?;
+        if carries_secret { self.scrub.response(response, self.config.limits.answer_bytes).await } else { Ok(response) }
     }
 
     /// `query_ts` takes no body and no identity; whatever body comes is passed through unread.

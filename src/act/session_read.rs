@@ -80,6 +80,7 @@ impl Proxy {
         let fetch = || {
             let upstream = self.upstream.clone();
             let metrics = Arc::clone(&self.metrics);
+            let scrub = Arc::clone(&self.scrub);
             let body = self.session_call(token, format);
             let token = token.clone();
             let crossing = Crossing::default().identified(&arrival.id);
@@ -88,11 +89,12 @@ impl Proxy {
                 let whole = upstream.read(Lane::Query.path(), crossing, body.into()).await;
                 metrics.upstream(started.elapsed());
                 let WholeAnswer { status, content_type, body } = whole?;
+                let body = scrub.clean(body);
                 let reading = Reading::read(status, &body, &token, session);
-                match reading {
-                    Reading::Unreadable => Err(Rejection::UpstreamUnreadable),
-                    reading => Ok(Arc::new(SessionAnswer { status, content_type, body, reading })),
+                if matches!(reading, Reading::Unreadable) {
+                    return Err(Rejection::UpstreamUnreadable);
                 }
+                Ok(Arc::new(SessionAnswer { status, content_type, body, reading }))
             }
         };
         let (result, source) = self.sessions.read(CacheKey::new(proof, session, format), arrival.now, fetch).await;

@@ -129,9 +129,9 @@ impl CallerPolicy {
                 address.is_loopback()
                     || self.bound.contains(&address)
                     || local.is_some_and(|end| end.ip() == address)
-                    || self.hosts.iter().any(|listed| *listed == name)
+                    || self.hosts.contains(&name)
             }
-            Err(_) => name == "localhost" || self.hosts.iter().any(|listed| *listed == name),
+            Err(_) => name == "localhost" || self.hosts.contains(&name),
         }
     }
 

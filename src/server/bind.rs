@@ -35,7 +35,7 @@ pub(super) enum Kind {
 
 /// A socket that cannot be bound. Names the key, so that the reader knows what to change.
 #[derive(Debug, thiserror::Error)]
-#[error("{key} = \"{address}\": {reason}.{}", advice(*.key, .reason))]
+#[error("{key} = \"{address}\": {reason}.{}", advice(.key, .reason))]
 pub struct BindProblem {
     key: &'static str,
     address: String,
@@ -169,6 +169,7 @@ fn make_private(directory: &Path) -> Result<(), BindReason> {
     fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).map_err(|_| BindReason::SharedDirectory)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the standard library's list is open")]
 fn reason(error: io::Error) -> BindReason {
     match error.kind() {
         io::ErrorKind::AddrInUse => BindReason::Busy,

@@ -60,6 +60,12 @@ impl Crossing {
         self
     }
 
+    /// Asks for an answer that is not compressed.
+    pub fn uncompressed(mut self) -> Self {
+        self.headers.remove(header::ACCEPT_ENCODING);
+        self
+    }
+
     /// Sets who the deployment shall take the caller for: the caller's own token.
     pub fn with_credential(mut self, credential: Credential<'_>) -> Self {
         if let Credential::Bearer(token) = credential {

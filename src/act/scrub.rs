@@ -1,0 +1,119 @@
+//! Takes the adapter's secret out of answers.
+//!
+//! A deployment that does not redact its errors prints the whole argument object when an argument does not fit, and with it the secret that
+//! was injected for a caller who never had it.
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::{BodyExt, Limited};
+use serde::Deserialize;
+
+use crate::{body::Body, error::Rejection, secret::Secret};
+
+/// The secret in the spellings that an answer may have it in.
+pub(super) struct Scrub {
+    spellings: Vec<String>,
+    is_unmistakable: bool,
+}
+
+#[derive(Deserialize)]
+struct Status<'body> {
+    #[serde(borrow, default)]
+    status: Option<&'body str>,
+    #[serde(default)]
+    results: Option<serde::de::IgnoredAny>,
+}
+
+impl Scrub {
+    pub(super) fn new(secret: &Secret) -> Self {
+        let plain = secret.expose().to_owned();
+        let escaped = escape(&plain);
+        // Printed as a literal of JavaScript's and then put into JSON.
+        let twice = escape(&escaped);
+        let mut spellings = vec![twice, escaped, plain];
+        spellings.dedup();
+        let is_unmistakable = secret.expose().len() >= UNMISTAKABLE_BYTES;
+        Self { spellings, is_unmistakable }
+    }
+
+    /// Reads an answer whole and cleans it.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::UpstreamUnreadable`]: it did not end, or is larger than `bytes_at_most`.
+    pub(super) async fn response(
+        &self,
+        response: Response<Body>,
+        bytes_at_most: usize,
+    ) -> Result<Response<Body>, Rejection> {
+        let (mut head, body) = response.into_parts();
+        let whole = Limited::new(body, bytes_at_most).collect().await.map_err(|_| Rejection::UpstreamUnreadable)?;
+        head.headers.remove(http::header::CONTENT_LENGTH);
+        Ok(Response::from_parts(head, Body::bytes(self.clean(whole.to_bytes()))))
+    }
+
+    /// The same bytes where the secret is not among them. A success is left alone when the secret is so short that it may stand in somebody's
+    /// data by chance.
+    pub(super) fn clean(&self, body: Bytes) -> Bytes {
+        let Ok(text) = std::str::from_utf8(&body) else { return body };
+        let is_there = self.spellings.iter().any(|spelling| text.contains(spelling.as_str()));
+        if !is_there || (!self.is_unmistakable && is_success(text)) {
+            return body;
+        }
+        let cleaned =
+            self.spellings.iter().fold(text.to_owned(), |text, spelling| text.replace(spelling.as_str(), "[secret]"));
+        Bytes::from(cleaned)
+    }
+}
+
+const UNMISTAKABLE_BYTES: usize = 16;
+
+fn is_success(text: &str) -> bool {
+    serde_json::from_str::<Status<'_>>(text)
+        .is_ok_and(|answer| answer.status == Some("success") || answer.results.is_some())
+}
+
+fn escape(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&quoted).to_owned()
+}
+
+impl std::fmt::Debug for Scrub {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Scrub")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::Scrub;
+    use crate::secret::Secret;
+
+    fn clean(secret: &str, body: &str) -> String {
+        let cleaned = Scrub::new(&Secret::new(secret)).clean(Bytes::from(body.to_owned()));
+        String::from_utf8(cleaned.to_vec()).expect("text")
+    }
+
+    #[test]
+    fn the_secret_is_taken_out_in_every_spelling() {
+        let error = r#"{"status":"error","errorMessage":"Object: {secret: \"a-long-secret-of-a-proxy\"}"}"#;
+        assert_eq!(
+            clean("a-long-secret-of-a-proxy", error),
+            r#"{"status":"error","errorMessage":"Object: {secret: \"[secret]\"}"}"#
+        );
+        let quoted = r#"{"status":"error","errorMessage":"{secret: \"a\\\"b\"}"}"#;
+        assert_eq!(clean("a\"b", quoted), r#"{"status":"error","errorMessage":"{secret: \"[secret]\"}"}"#);
+    }
+
+    #[test]
+    fn data_that_holds_a_short_secret_by_chance_is_left_alone() {
+        let success = r#"{"status":"success","value":"test@example.com"}"#;
+        assert_eq!(clean("test", success), success);
+        assert_eq!(
+            clean("test", r#"{"status":"error","errorMessage":"test"}"#),
+            r#"{"status":"error","errorMessage":"[secret]"}"#
+        );
+    }
+}
