@@ -41,7 +41,7 @@ impl Proxy {
             return Ok(crossing);
         };
         let Some(session) = self.live_session(arrival, &session_token).await? else { return Ok(crossing) };
-        match self.mint(&session, Freshness::Reuse, arrival.now.wall) {
+        match self.mint(&session, Freshness::Reuse) {
             Ok(minted) => Ok(crossing.with_token(minted.token())),
             // Its last second: over, as far as a token can tell.
             Err(Rejection::NoSession) => Ok(crossing),

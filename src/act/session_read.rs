@@ -9,6 +9,7 @@ use crate::{
     adapter::Function,
     body::Body,
     classify::Lane,
+    clock::Now,
     error::Rejection,
     permit::{Permitted, SecretHeld},
     server::Arrival,
@@ -51,7 +52,7 @@ impl Proxy {
     ) -> Result<Option<LiveSession>, Rejection> {
         let answer = self.read_session(arrival, SecretHeld::by_the_proxy(), token, Format::Encoded).await?;
         match &answer.reading {
-            Reading::Row(_) | Reading::Absent => Ok(answer.live(arrival.now.wall).cloned()),
+            Reading::Row(_) | Reading::Absent => Ok(answer.live(Now::read().wall).cloned()),
             Reading::Refused | Reading::Unreadable => {
                 tracing::error!(
                     target: "session",
@@ -97,7 +98,8 @@ impl Proxy {
                 Ok(Arc::new(SessionAnswer { status, content_type, body, reading }))
             }
         };
-        let (result, source) = self.sessions.read(CacheKey::new(proof, session, format), arrival.now, fetch).await;
+        // Not the stamp of the arrival: a body may have taken its time since.
+        let (result, source) = self.sessions.read(CacheKey::new(proof, session, format), Now::read(), fetch).await;
         match source {
             Source::Memory => self.metrics.session_hit(),
             Source::Joined => self.metrics.session_coalesced(),

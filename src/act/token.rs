@@ -10,7 +10,7 @@ use super::Proxy;
 use crate::{
     body::Body,
     classify::Listener,
-    clock::UnixMillis,
+    clock::Now,
     error::{BadBody, JSON, Rejection},
     permit::{self, Caller, CookieStanding},
     server::Arrival,
@@ -45,7 +45,6 @@ impl Proxy {
         let whole = self.intake.read(&head.headers, body).await?;
         let asked = read_request(whole.bytes(), permit::is_json(&head.headers))?;
         let freshness = if asked.force_refresh == Some(true) { Freshness::Forced } else { Freshness::Reuse };
-        let now = arrival.now.wall;
         let minted = if is_public {
             let CookieSession::Token(token) = CookieSession::read(&head.headers, &self.config.session.cookies) else {
                 return Err(Rejection::NoSession);
@@ -58,7 +57,7 @@ impl Proxy {
                 }
                 (None, Some(user_id)) if !user_id.is_empty() => {
                     let started = Instant::now();
-                    let minted = self.minter.for_user(user_id, now).map_err(refuse)?;
+                    let minted = self.minter.for_user(user_id, Now::read().wall).map_err(refuse)?;
                     self.metrics.token_signed(started.elapsed());
                     minted
                 }
@@ -69,14 +68,9 @@ impl Proxy {
     }
 
     /// Mints for a session that is alive, or gives the token that serves it.
-    pub(super) fn mint(
-        &self,
-        session: &LiveSession,
-        freshness: Freshness,
-        now: UnixMillis,
-    ) -> Result<Arc<Minted>, Rejection> {
+    pub(super) fn mint(&self, session: &LiveSession, freshness: Freshness) -> Result<Arc<Minted>, Rejection> {
         let started = Instant::now();
-        let (minted, outcome) = self.minter.for_session(session, freshness, now).map_err(refuse)?;
+        let (minted, outcome) = self.minter.for_session(session, freshness, Now::read().wall).map_err(refuse)?;
         match outcome {
             Outcome::Signed => self.metrics.token_signed(started.elapsed()),
             Outcome::Reused => self.metrics.token_reused(),
@@ -91,7 +85,7 @@ impl Proxy {
         freshness: Freshness,
     ) -> Result<Arc<Minted>, Rejection> {
         let session = self.live_session(arrival, token).await?.ok_or(Rejection::NoSession)?;
-        self.mint(&session, freshness, arrival.now.wall)
+        self.mint(&session, freshness)
     }
 }
 

@@ -60,8 +60,12 @@ fn lines(
     visitors: &Visitors,
 ) -> Vec<(&'static str, String)> {
     const JSON: &str = "-H 'Content-Type: application/json'";
-    let cookie =
-        config.session.cookies.get(1).or_else(|| config.session.cookies.first()).map_or("authjs.session-token", String::as_str);
+    let cookie = config
+        .session
+        .cookies
+        .get(1)
+        .or_else(|| config.session.cookies.first())
+        .map_or("authjs.session-token", String::as_str);
     let signed_in = format!("-H 'Cookie: {cookie}={}'", visitors.session_token);
     let module = config.adapter.module.as_str().strip_suffix(".js").unwrap_or(config.adapter.module.as_str());
     let secret = config.adapter.secret.expose();
