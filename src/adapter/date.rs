@@ -27,9 +27,6 @@ pub enum DateProblem {
     /// A time without an offset, which JavaScript takes for local time.
     #[error("a time needs an offset, `Z` or one such as `+02:00`: without it, it is local time")]
     NoOffset,
-    /// More than nine digits of a second, which engines read differently.
-    #[error("a fraction of a second this long is read differently by different engines")]
-    LongFraction,
     /// Beyond ±8,640,000,000,000,000 ms.
     #[error("it lies beyond what a JavaScript date can hold")]
     OutOfBounds,
@@ -45,8 +42,8 @@ pub enum DateProblem {
 /// Refused although V8 reads them: lower-case `t` and `z`, a space for `T`, `+0530` without colon, an offset without a time
 /// (`2026Z`), white space around, and everything else of its fallback parser, since none of these is ISO 8601 in its
 /// extended form; days beyond the end of a shorter month, which V8 rolls over (our choice: ECMA-262 calls them illegal).
-/// A fraction of more than nine digits that starts with zeros is misread by V8 (`.0123456789` as 123 ms); it is refused
-/// where that makes a difference.
+/// A fraction of more than nine digits that starts with zeros is misread by V8 (`.0123456789` as 123 ms); here it is cut
+/// like any other.
 ///
 /// Does not allocate and never panics.
 ///
@@ -55,7 +52,6 @@ pub enum DateProblem {
 /// - [`DateProblem::Form`]: any other form.
 /// - [`DateProblem::NoSuchTime`]: a number in it is out of its range.
 /// - [`DateProblem::NoOffset`]: a time without an offset.
-/// - [`DateProblem::LongFraction`]: engines would disagree about the fraction.
 /// - [`DateProblem::OutOfBounds`]: more than [`MAX_MILLIS`] from 1970.
 ///
 /// # Example
@@ -100,26 +96,27 @@ pub fn to_iso(epoch_millis: f64) -> Option<String> {
     let millis = time_clip(epoch_millis)?;
     let (year, month, day) = civil_from_days(millis.div_euclid(MILLIS_PER_DAY));
     let of_day = millis.rem_euclid(MILLIS_PER_DAY);
-    let mut text = String::with_capacity("+275760-09-13T00:00:00.000Z".len());
+    let mut text = Vec::with_capacity("+275760-09-13T00:00:00.000Z".len());
     if (0..=9_999).contains(&year) {
-        push_digits(&mut text, year, 4);
+        text.extend_from_slice(&digits::<4>(year));
     } else {
-        text.push(if year < 0 { '-' } else { '+' });
-        push_digits(&mut text, year.abs(), 6);
+        text.push(if year < 0 { b'-' } else { b'+' });
+        text.extend_from_slice(&digits::<6>(year.abs()));
     }
-    for (separator, number, width) in [
-        ('-', month, 2),
-        ('-', day, 2),
-        ('T', of_day / MILLIS_PER_HOUR, 2),
-        (':', of_day / MILLIS_PER_MINUTE % 60, 2),
-        (':', of_day / MILLIS_PER_SECOND % 60, 2),
-        ('.', of_day % MILLIS_PER_SECOND, 3),
+    for (separator, number) in [
+        (b'-', month),
+        (b'-', day),
+        (b'T', of_day / MILLIS_PER_HOUR),
+        (b':', of_day / MILLIS_PER_MINUTE % 60),
+        (b':', of_day / MILLIS_PER_SECOND % 60),
     ] {
-        text.push(separator);
-        push_digits(&mut text, number, width);
+        let [tens, ones] = digits::<2>(number);
+        text.extend_from_slice(&[separator, tens, ones]);
     }
-    text.push('Z');
-    Some(text)
+    text.push(b'.');
+    text.extend_from_slice(&digits::<3>(of_day % MILLIS_PER_SECOND));
+    text.push(b'Z');
+    String::from_utf8(text).ok()
 }
 
 /// ECMA-262's `TimeClip`: whole milliseconds, or `None` for what is no time.
@@ -180,8 +177,8 @@ fn parse_time(rest: &mut Rest<'_>) -> Result<InForm, DateProblem> {
     if !exists {
         return Ok(Err(DateProblem::NoSuchTime));
     }
-    Ok(fraction_millis(fraction)
-        .map(|millis| hour * MILLIS_PER_HOUR + minute * MILLIS_PER_MINUTE + second * MILLIS_PER_SECOND + millis))
+    let millis = leading_number(fraction, 3);
+    Ok(Ok(hour * MILLIS_PER_HOUR + minute * MILLIS_PER_MINUTE + second * MILLIS_PER_SECOND + millis))
 }
 
 /// Milliseconds by which local time is ahead of UTC.
@@ -202,23 +199,6 @@ fn parse_offset(rest: &mut Rest<'_>) -> Result<InForm, DateProblem> {
     } else {
         Err(DateProblem::NoSuchTime)
     })
-}
-
-/// The first three digits of a fraction, padded with zeros.
-///
-/// V8 keeps nine significant digits, forgets the zeros before them, and then takes the first three of nine: with more than
-/// nine digits its answer may be another, and there is no answer that is right for all engines.
-fn fraction_millis(digits: &[u8]) -> Result<i64, DateProblem> {
-    let millis = leading_number(digits, 3);
-    if digits.len() > 9 {
-        let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
-        let significant = digits.get(zeros..).unwrap_or_default();
-        let read_by_v8 = decimal(significant.get(..9).unwrap_or(significant)) / 1_000_000;
-        if read_by_v8 != millis {
-            return Err(DateProblem::LongFraction);
-        }
-    }
-    Ok(millis)
 }
 
 /// The number in the first `width` digits, as if zeros followed.
@@ -269,11 +249,14 @@ fn civil_from_days(days_since_1970: i64) -> (i64, i64, i64) {
     if month_from_march < 10 { (year, month_from_march + 3, day) } else { (year + 1, month_from_march - 9, day) }
 }
 
-fn push_digits(text: &mut String, number: i64, width: u32) {
-    for place in (0..width).rev() {
-        let digit = number / 10_i64.pow(place) % 10;
-        text.push(char::from(b'0' + digit as u8));
+/// A number in so many decimal digits, zeros in front.
+fn digits<const WIDTH: usize>(mut number: i64) -> [u8; WIDTH] {
+    let mut digits = [b'0'; WIDTH];
+    for digit in digits.iter_mut().rev() {
+        *digit += (number % 10) as u8;
+        number /= 10;
     }
+    digits
 }
 
 /// What is still to be read.
@@ -376,18 +359,10 @@ mod tests {
             ("2026-01-01T00:00:00.9999999999999999999999999Z", 1_767_225_600_999),
             ("2026-01-01T00:00:00.012345678Z", 1_767_225_600_012),
             ("2026-01-01T00:00:00.00000000000000000001Z", 1_767_225_600_000),
+            ("2026-01-01T00:00:00.0123456789Z", 1_767_225_600_012),
             ("1969-12-31T23:59:59.9999Z", -1),
             ("1969-12-31T23:59:59.9991Z", -1),
         ]);
-    }
-
-    #[test]
-    fn a_fraction_that_engines_read_differently_is_refused() {
-        let prefix = "2026-01-01T00:00:00";
-        assert_refuses(
-            DateProblem::LongFraction,
-            &[&format!("{prefix}.0123456789Z"), &format!("{prefix}.0009999999999Z")],
-        );
     }
 
     #[test]

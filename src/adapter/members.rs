@@ -1,19 +1,20 @@
 //! JSON objects as spans: which members there are, each name and value as the text that was sent.
 //!
-//! Nothing is decoded here but names with escapes in them. The one invariant: every span is a piece of the text that was
-//! given, so that a copy of it is byte for byte what the sender wrote.
+//! For text that serde_json has already accepted: nothing is checked again, and nothing is decoded but names with escapes in
+//! them. On text that is no JSON the spans mean nothing, but there is no panic. The one invariant: every span is a piece of
+//! the text that was given, so that a copy of it is byte for byte what the sender wrote.
+//!
+//! Written by hand because serde_json's own way to spans, a map of `&RawValue`, costs about as much as building the tree.
 
-use std::{borrow::Cow, collections::HashSet, fmt};
+use std::{borrow::Cow, collections::HashSet};
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use memchr::{memchr, memchr2};
 
 /// Members of one object at most. Convex takes no more in an object; here it also bounds the memory that a hostile body of
 /// tiny members can ask for.
 pub(super) const MAX_MEMBERS: usize = 1_024;
 
 /// One member of an object.
-#[derive(Debug)]
 pub(super) struct Member<'a> {
     /// The name, escapes decoded.
     pub(super) name: Cow<'a, str>,
@@ -35,12 +36,39 @@ pub(super) enum MembersProblem {
 }
 
 /// Splits an object into its members, in order, duplicates included.
-pub(super) fn read_members(object: &str) -> Result<Vec<Member<'_>>, MembersProblem> {
-    let Spans(spans) = serde_json::from_str(object).map_err(|_| MembersProblem::NotAnObject)?;
-    if spans.len() > MAX_MEMBERS {
-        return Err(MembersProblem::TooMany);
+///
+/// `text` is one JSON value or several with commas between, and white space around; anything but one object is refused.
+pub(super) fn read_members(text: &str) -> Result<Vec<Member<'_>>, MembersProblem> {
+    let mut rest = Rest(text);
+    rest.skip_space();
+    rest.expect(b'{')?;
+    rest.skip_space();
+    let mut members = Vec::with_capacity(8);
+    let mut is_open = !rest.eat(b'}');
+    while is_open {
+        if members.len() == MAX_MEMBERS {
+            return Err(MembersProblem::TooMany);
+        }
+        let (name_text, escapes) = rest.take_string()?;
+        rest.skip_space();
+        rest.expect(b':')?;
+        rest.skip_space();
+        let value = rest.take_value()?;
+        let name = match escapes {
+            Escapes::None => Cow::Borrowed(between_quotes(name_text).unwrap_or_default()),
+            Escapes::Some => read_text(name_text).ok_or(MembersProblem::UnreadableName)?,
+        };
+        members.push(Member { name, name_text, value });
+        rest.skip_space();
+        if rest.eat(b',') {
+            rest.skip_space();
+        } else {
+            rest.expect(b'}')?;
+            is_open = false;
+        }
     }
-    spans.into_iter().map(read_member).collect()
+    rest.skip_space();
+    if rest.0.is_empty() { Ok(members) } else { Err(MembersProblem::NotAnObject) }
 }
 
 /// The first name that is there twice.
@@ -61,72 +89,156 @@ pub(super) fn find_duplicate<'n>(mut names: impl Iterator<Item = &'n str> + Clon
 
 /// The text in a JSON string, escapes decoded; `None` for every other value and for half a surrogate pair.
 pub(super) fn read_text(value: &str) -> Option<Cow<'_, str>> {
-    let inside = value.strip_prefix('"')?.strip_suffix('"')?;
-    if inside.contains('\\') { serde_json::from_str(value).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inside)) }
-}
-
-fn read_member<'a>((name, value): (&'a RawValue, &'a RawValue)) -> Result<Member<'a>, MembersProblem> {
-    let name_text = name.get();
-    let name = read_text(name_text).ok_or(MembersProblem::UnreadableName)?;
-    Ok(Member { name, name_text, value: value.get() })
-}
-
-/// Names and values of one object; one more than [`MAX_MEMBERS`] when there are too many.
-struct Spans<'a>(Vec<(&'a RawValue, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Spans<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(SpansVisitor)
+    let inside = between_quotes(value)?;
+    if memchr(b'\\', inside.as_bytes()).is_some() {
+        serde_json::from_str(value).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inside))
     }
 }
 
-struct SpansVisitor;
+fn between_quotes(text: &str) -> Option<&str> {
+    text.strip_prefix('"')?.strip_suffix('"')
+}
 
-impl<'de> Visitor<'de> for SpansVisitor {
-    type Value = Spans<'de>;
+/// Whether a string has a backslash in it.
+#[derive(Clone, Copy)]
+enum Escapes {
+    None,
+    Some,
+}
 
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut spans = Vec::with_capacity(8);
-        while spans.len() <= MAX_MEMBERS {
-            match map.next_entry()? {
-                Some(entry) => spans.push(entry),
-                None => return Ok(Spans(spans)),
-            }
+/// The length of the value at the start, if it ends.
+fn value_length(bytes: &[u8]) -> Option<usize> {
+    match bytes.first()? {
+        b'"' => string_length(bytes).map(|(length, _)| length),
+        b'{' | b'[' => container_length(bytes),
+        _ => {
+            let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+            Some(bytes.iter().position(ends).unwrap_or(bytes.len()))
         }
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Spans(spans))
+    }
+}
+
+/// The length of the object or array at the start. Its brackets match, since it is JSON, so they need only be counted.
+fn container_length(bytes: &[u8]) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut length = 0;
+    loop {
+        let rest = bytes.get(length..)?;
+        let skipped = rest.iter().position(|byte| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']'))?;
+        length += skipped;
+        match rest.get(skipped)? {
+            b'"' => {
+                length += string_length(rest.get(skipped..)?)?.0;
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            _ => depth = depth.checked_sub(1)?,
+        }
+        length += 1;
+        if depth == 0 {
+            return Some(length);
+        }
+    }
+}
+
+/// The length of the string at the start, quotes included.
+fn string_length(bytes: &[u8]) -> Option<(usize, Escapes)> {
+    if bytes.first() != Some(&b'"') {
+        return None;
+    }
+    let mut length = 1;
+    let mut escapes = Escapes::None;
+    loop {
+        length += memchr2(b'"', b'\\', bytes.get(length..)?)?;
+        if bytes.get(length)? == &b'"' {
+            return Some((length + 1, escapes));
+        }
+        // Whatever is escaped, its first byte ends nothing.
+        length += 2;
+        escapes = Escapes::Some;
+    }
+}
+
+/// What is still to be read.
+struct Rest<'a>(&'a str);
+
+impl<'a> Rest<'a> {
+    fn skip_space(&mut self) {
+        // Nearly always there is none.
+        if self.0.as_bytes().first().is_some_and(|byte| *byte <= b' ') {
+            self.0 = self.0.trim_start_matches([' ', '\t', '\n', '\r']);
+        }
+    }
+
+    fn eat(&mut self, expected: u8) -> bool {
+        let is_there = self.0.as_bytes().first() == Some(&expected);
+        if is_there {
+            self.0 = self.0.get(1..).unwrap_or_default();
+        }
+        is_there
+    }
+
+    fn expect(&mut self, expected: u8) -> Result<(), MembersProblem> {
+        if self.eat(expected) { Ok(()) } else { Err(MembersProblem::NotAnObject) }
+    }
+
+    fn take_string(&mut self) -> Result<(&'a str, Escapes), MembersProblem> {
+        let (length, escapes) = string_length(self.0.as_bytes()).ok_or(MembersProblem::NotAnObject)?;
+        Ok((self.take(length)?, escapes))
+    }
+
+    fn take_value(&mut self) -> Result<&'a str, MembersProblem> {
+        let length = value_length(self.0.as_bytes()).ok_or(MembersProblem::NotAnObject)?;
+        self.take(length)
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a str, MembersProblem> {
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(MembersProblem::NotAnObject)?;
+        self.0 = rest;
+        Ok(taken)
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::fmt;
+
+    use proptest::{collection::vec, prelude::*, sample::select};
+    use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+    use serde_json::value::RawValue;
+
     use super::{MAX_MEMBERS, MembersProblem, find_duplicate, read_members, read_text};
 
-    #[test]
-    fn spans_are_the_text_that_was_sent() {
-        let members = read_members(" { \"a\" : [1,  2] ,\"\\u0062\":{\"x\":1.50e+3}\n,\"c\":\"\\ud800\"} ").unwrap();
-        let spans: Vec<_> = members.iter().map(|member| (&*member.name, member.name_text, member.value)).collect();
-        assert_eq!(
-            spans,
-            [("a", r#""a""#, "[1,  2]"), ("b", r#""\u0062""#, r#"{"x":1.50e+3}"#), ("c", r#""c""#, r#""\ud800""#)]
-        );
+    fn spans(text: &str) -> Result<Vec<(&str, &str)>, MembersProblem> {
+        Ok(read_members(text)?.iter().map(|member| (member.name_text, member.value)).collect())
     }
 
     #[test]
-    fn only_an_object_has_members() {
-        for text in ["", "null", "[]", "[[\"a\",1]]", "\"{}\"", "1", "{", "{} {}"] {
-            assert_eq!(read_members(text).unwrap_err(), MembersProblem::NotAnObject, "{text}");
+    fn spans_are_the_text_that_was_sent() {
+        let text = " { \"a\" : [1,  2] ,\"\\u0062\":{\"x\":1.50e+3}\n,\"\":\"\\ud800\\\"}\",\"d\":-0\t} ";
+        let expected =
+            [(r#""a""#, "[1,  2]"), (r#""\u0062""#, r#"{"x":1.50e+3}"#), (r#""""#, r#""\ud800\"}""#), (r#""d""#, "-0")];
+        assert_eq!(spans(text).unwrap(), expected);
+        let names: Vec<_> = read_members(text).unwrap().into_iter().map(|member| member.name).collect();
+        assert_eq!(names, ["a", "b", "", "d"]);
+        assert_eq!(spans("{}"), Ok(vec![]));
+        assert_eq!(spans(" { } "), Ok(vec![]));
+    }
+
+    #[test]
+    fn only_one_object_has_members() {
+        for text in ["", "null", "[]", "[[\"a\",1]]", "\"{}\"", "1", "{", "{} {}", "{},{}", "{\"a\":1},null", "null,{}"]
+        {
+            assert_eq!(spans(text), Err(MembersProblem::NotAnObject), "{text}");
         }
     }
 
     #[test]
     fn half_a_surrogate_pair_is_no_name() {
-        assert_eq!(read_members(r#"{"\ud800":1}"#).unwrap_err(), MembersProblem::UnreadableName);
-        assert_eq!(read_members(r#"{"\ud83d\ude00":1}"#).unwrap()[0].name, "😀");
+        assert_eq!(spans(r#"{"\ud800":1}"#), Err(MembersProblem::UnreadableName));
+        assert_eq!(read_members(r#"{"\ud83d\ude00":1}"#).ok().unwrap()[0].name, "😀");
     }
 
     #[test]
@@ -135,9 +247,8 @@ mod tests {
             let members: Vec<_> = (0..count).map(|index| format!("\"{index}\":0")).collect();
             format!("{{{}}}", members.join(","))
         };
-        assert_eq!(read_members(&object(MAX_MEMBERS)).unwrap().len(), MAX_MEMBERS);
-        assert_eq!(read_members(&object(MAX_MEMBERS + 1)).unwrap_err(), MembersProblem::TooMany);
-        assert_eq!(read_members(&object(MAX_MEMBERS * 3)).unwrap_err(), MembersProblem::TooMany);
+        assert_eq!(spans(&object(MAX_MEMBERS)).unwrap().len(), MAX_MEMBERS);
+        assert_eq!(spans(&object(MAX_MEMBERS + 1)), Err(MembersProblem::TooMany));
     }
 
     #[test]
@@ -156,6 +267,76 @@ mod tests {
         assert_eq!(read_text(r#""""#).as_deref(), Some(""));
         for value in ["null", "1", "{}", "[]", r#""\ud800""#, r#""\udc00\ud800""#, "\""] {
             assert_eq!(read_text(value), None, "{value}");
+        }
+    }
+
+    /// Any JSON value that is no array or object, as text.
+    pub(in crate::adapter) fn any_scalar() -> impl Strategy<Value = String> {
+        prop_oneof![
+            select(vec!["null", "true", "false", "0", "-0", "1.7e12", "1700000000000.0", "1E-7", "9007199254740993"])
+                .prop_map(str::to_owned),
+            any::<f64>()
+                .prop_filter("JSON has no such number", |number| number.is_finite())
+                .prop_map(|n| format!("{n:e}")),
+            any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap()),
+            select(vec![r#""\u0041\/\ud83d\ude00""#, r#""2026-01-01""#, r#""{\"secret\":1}""#, r#""\\\"""#])
+                .prop_map(str::to_owned),
+        ]
+    }
+
+    /// Any JSON value, as text with white space in it.
+    pub(in crate::adapter) fn any_value() -> impl Strategy<Value = String> {
+        any_scalar().prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..4).prop_map(|values| format!("[ {}]", values.join(" ,"))),
+                vec(inner, 0..4).prop_map(|values| {
+                    let members = values.iter().enumerate().map(|(index, value)| format!("\"{index}\" :{value}"));
+                    format!("{{{}\n}}", members.collect::<Vec<_>>().join(", "))
+                }),
+            ]
+        })
+    }
+
+    /// Names and values as serde_json finds them.
+    struct Oracle<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+
+    impl<'de> Deserialize<'de> for Oracle<'de> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Entries;
+            impl<'de> Visitor<'de> for Entries {
+                type Value = Oracle<'de>;
+                fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    formatter.write_str("an object")
+                }
+                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                    let mut entries = Vec::new();
+                    while let Some(entry) = map.next_entry()? {
+                        entries.push(entry);
+                    }
+                    Ok(Oracle(entries))
+                }
+            }
+            deserializer.deserialize_map(Entries)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn law_spans_are_those_that_serde_json_finds(value in any_value()) {
+            match serde_json::from_str::<Oracle<'_>>(&value) {
+                Ok(Oracle(entries)) => {
+                    let entries: Vec<_> = entries.into_iter().map(|(name, value)| (name.get(), value.get())).collect();
+                    prop_assert_eq!(spans(&value), Ok(entries));
+                }
+                Err(_) => prop_assert_eq!(spans(&value), Err(MembersProblem::NotAnObject)),
+            }
+        }
+
+        #[test]
+        fn any_text_is_split_or_refused_without_a_panic(text: String, near in "[{}\\[\\]\",:\\\\a1 é]{0,24}") {
+            let _ = spans(&text);
+            let _ = spans(&near);
+            let _ = spans(&format!("{{\"a\":{near}"));
         }
     }
 }

@@ -7,16 +7,15 @@
 
 use std::fmt;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::{
     arguments::{ArgumentProblem, Arguments, SECRET, find_only},
-    codec::{ObjectWriter, read_date, read_row, survives, write_text},
-    contract::{Answer, Argument, DateField, Function, Holds, Presence, Row},
+    codec::{Nested, ObjectWriter, is_number, read_number, survives, write_text},
+    contract::{Answer, Argument, Function, Holds, Presence, Row},
     date::{self, DateProblem},
-    members::{Member, read_members, read_text},
+    members::{Member, read_members},
 };
 use crate::{config::Nulls, secret::Secret};
 
@@ -139,9 +138,15 @@ pub fn arguments(
         };
         check_type(*argument, value)?;
     }
-    let reply = plan_reply(function, &arguments, nulls)?;
-    let left_out: &[&str] = if function == Function::CreateUser { &["id"] } else { &[] };
-    arguments.encode_without(left_out, Some(function), nulls, secret, out)?;
+    let mut nested = match function.contract().nested() {
+        Some((name, row)) => Some(Nested::read(name, row, arguments.value(name).unwrap_or_default())?),
+        None => None,
+    };
+    let reply = plan_reply(function, nested.as_ref(), nulls)?;
+    if let (Function::CreateUser, Some(user)) = (function, &mut nested) {
+        user.left_out = Some("id");
+    }
+    arguments.write(nested.as_ref(), nulls, secret, out);
     Ok(WireCall { function, reply })
 }
 
@@ -213,30 +218,21 @@ fn check_type(argument: Argument, value: &str) -> Result<(), ArgumentProblem> {
 }
 
 /// Decides how the call will be answered, and refuses now what could not be answered after the write.
-fn plan_reply(function: Function, arguments: &Arguments<'_>, nulls: Nulls) -> Result<Reply, ArgumentProblem> {
-    let contract = function.contract();
-    let nested = match contract.nested() {
-        Some((name, row)) => {
-            let members = read_row(name, row, arguments.value(name).unwrap_or_default())?;
-            let date = row.date().map(|field| (field, find_only(&members, field.name)));
-            let iso = date.map_or(Ok(None), |(field, value)| iso_of_argument(field, value))?;
-            Some((row, members, iso))
-        }
-        None => None,
-    };
-    Ok(match (contract.answer, nested) {
-        (Answer::Id, Some((row, members, iso))) => {
+fn plan_reply(function: Function, nested: Option<&Nested<'_>>, nulls: Nulls) -> Result<Reply, ArgumentProblem> {
+    let iso = nested.map_or(Ok(None), iso_of_argument)?;
+    Ok(match (function.contract().answer, nested) {
+        (Answer::Id, Some(Nested { row, members, .. })) => {
             if let (Some(field), None) = (row.date(), &iso)
                 && field.presence == Presence::Always
             {
                 return Err(ArgumentProblem::Missing { field: field.path });
             }
             let mut unclosed = Vec::with_capacity(256);
-            open_row(row, &members, iso.as_deref(), nulls, &mut unclosed);
-            Reply::Created { row, unclosed }
+            open_row(*row, members, iso.as_deref(), nulls, &mut unclosed);
+            Reply::Created { row: *row, unclosed }
         }
-        (Answer::Nothing, Some((Row::User, members, _))) => {
-            let id = find_only(&members, "id").filter(|id| *id != "null");
+        (Answer::Nothing, Some(Nested { row: Row::User, members, .. })) => {
+            let id = find_only(members, "id").filter(|id| *id != "null");
             let id = id.ok_or(ArgumentProblem::Missing { field: "user.id" })?;
             if !id.starts_with('"') {
                 return Err(ArgumentProblem::IllTyped { field: "user.id", expected: "a string" });
@@ -250,15 +246,16 @@ fn plan_reply(function: Function, arguments: &Arguments<'_>, nulls: Nulls) -> Re
     })
 }
 
-/// The ISO text of a date in a request; `None` when it is absent or null.
-fn iso_of_argument(field: DateField, value: Option<&str>) -> Result<Option<String>, ArgumentProblem> {
-    let Some(value) = value.filter(|value| *value != "null") else { return Ok(None) };
-    let millis = match read_date(field, value)? {
-        Some(millis) => millis as f64,
-        None => read_number(value).ok_or(ArgumentProblem::IllTyped {
-            field: field.path,
-            expected: "a date in ISO 8601 or epoch milliseconds",
-        })?,
+/// The ISO text of the date in a request; `None` when it is absent or null.
+fn iso_of_argument(nested: &Nested<'_>) -> Result<Option<String>, ArgumentProblem> {
+    let Some(field) = nested.row.date() else { return Ok(None) };
+    let value = find_only(&nested.members, field.name).filter(|value| *value != "null");
+    let ill_typed =
+        ArgumentProblem::IllTyped { field: field.path, expected: "a date in ISO 8601 or epoch milliseconds" };
+    let millis = match (nested.millis, value) {
+        (Some(millis), _) => millis as f64,
+        (None, Some(value)) => read_number(value).ok_or(ill_typed)?,
+        (None, None) => return Ok(None),
     };
     let out_of_bounds = ArgumentProblem::NotADate { field: field.path, reason: DateProblem::OutOfBounds };
     date::to_iso(millis).map(Some).ok_or(out_of_bounds)
@@ -361,25 +358,6 @@ fn has_id(row: Row) -> bool {
     match row {
         Row::User | Row::Session => true,
         Row::Account | Row::Authenticator | Row::VerificationToken => false,
-    }
-}
-
-fn is_number(value: &str) -> bool {
-    value.starts_with(|first: char| first == '-' || first.is_ascii_digit())
-}
-
-/// A number of Convex's: JSON's own spellings, or `{"$float":"…"}` with eight little-endian bytes in base64, which Convex
-/// writes for -0 and for what is not finite.
-fn read_number(value: &str) -> Option<f64> {
-    if is_number(value) {
-        return value.parse().ok();
-    }
-    match read_members(value).ok()?.as_slice() {
-        [only] if only.name == "$float" => {
-            let bytes = STANDARD.decode(read_text(only.value)?.as_bytes()).ok()?;
-            Some(f64::from_le_bytes(bytes.try_into().ok()?))
-        }
-        _ => None,
     }
 }
 
