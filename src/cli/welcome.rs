@@ -68,7 +68,7 @@ fn lines(
         .map_or("authjs.session-token", String::as_str);
     let signed_in = format!("-H 'Cookie: {cookie}={}'", visitors.session_token);
     let module = config.adapter.module.as_str().strip_suffix(".js").unwrap_or(config.adapter.module.as_str());
-    let secret = config.adapter.secret.expose();
+    let secret = serde_json::Value::from(config.adapter.secret.expose()).to_string().replace('\'', r"'\''");
     let mut lines = vec![
         ("who am I? nobody", format!(r#"curl -s {public}/api/query {JSON} -d '{{"path":"demo:whoami","args":{{}}}}'"#)),
         (
@@ -93,7 +93,7 @@ fn lines(
         (
             "the same with the secret, as the guide's adapter calls it",
             format!(
-                r#"curl -s {public}/api/query {JSON} -d '{{"path":"{module}:getSessionAndUser","args":{{"sessionToken":"{}","secret":"{secret}"}}}}'"#,
+                r#"curl -s {public}/api/query {JSON} -d '{{"path":"{module}:getSessionAndUser","args":{{"sessionToken":"{}","secret":{secret}}}}}'"#,
                 visitors.session_token
             ),
         ),
@@ -129,5 +129,82 @@ fn local(address: Option<SocketAddr>) -> String {
         }
         Some(address) => address.to_string(),
         None => "localhost".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Visitors, text};
+    use crate::{
+        config::{self, Mode, Sources},
+        launch::Sockets,
+    };
+
+    #[test]
+    fn dev_says_what_to_paste() {
+        let pairs = [
+            ("CONVEX_AUTH_ADAPTER_SECRET", "SECRET"),
+            ("CONVEX_AUTH_PROXY__TOKEN__ALGORITHM", "EdDSA"),
+            ("CONVEX_AUTH_PROXY__LISTEN__PUBLIC", "127.0.0.1:0"),
+            ("CONVEX_AUTH_PROXY__LISTEN__ADAPTER", "127.0.0.1:0"),
+            ("CONVEX_AUTH_PROXY__LISTEN__ADMIN", "127.0.0.1:0"),
+        ];
+        let config = config::load(&Sources::from_pairs(Mode::Dev, &pairs)).expect("a configuration");
+        let sockets = Sockets::bind(&config).expect("free ports");
+        let visitors = Visitors { session_token: "SESSION".to_owned(), other_session_token: "OTHER".to_owned() };
+        let mut welcome = text(&config, &sockets, config.dev.listen, &visitors);
+        for (name, address) in [("8080", sockets.public()), ("8081", sockets.adapter()), ("8082", sockets.admin())] {
+            let port = address.expect("an address").port().to_string();
+            welcome = welcome.replace(&format!(":{port}"), &format!(":{name}"));
+        }
+        insta::assert_snapshot!(welcome, @r#"
+        convex-auth-proxy 0.1.0 in front of an embedded deployment
+
+          public     127.0.0.1:8080
+          adapter    127.0.0.1:8081
+          admin      127.0.0.1:8082
+          deployment 127.0.0.1:3210
+
+        For .env.local (say localhost on both sides: cookies are bound to the host's name)
+
+        NEXT_PUBLIC_CONVEX_URL=http://localhost:8080
+        CONVEX_ADAPTER_URL=http://localhost:8081
+        CONVEX_AUTH_ADAPTER_SECRET=SECRET
+
+        To try (Ada Lovelace is signed in)
+
+        # who am I? nobody
+        curl -s http://localhost:8080/api/query -H 'Content-Type: application/json' -d '{"path":"demo:whoami","args":{}}'
+        # who am I with the session cookie?
+        curl -s http://localhost:8080/api/query -H 'Content-Type: application/json' -H 'Cookie: authjs.session-token=SESSION' -d '{"path":"demo:whoami","args":{}}'
+        # write a message
+        curl -s http://localhost:8080/api/mutation -H 'Content-Type: application/json' -H 'Cookie: authjs.session-token=SESSION' -d '{"path":"demo:send","args":{"body":"hello"}}'
+        # read the messages
+        curl -s http://localhost:8080/api/query -H 'Content-Type: application/json' -d '{"path":"demo:list","args":{}}'
+        # a Convex token for the cookie
+        curl -s -X POST http://localhost:8080/auth/token -H 'Cookie: authjs.session-token=SESSION'
+        # an adapter function, refused without the secret
+        curl -s http://localhost:8080/api/query -H 'Content-Type: application/json' -d '{"path":"authAdapter:getSessionAndUser","args":{"sessionToken":"SESSION"}}'
+        # the same with the secret, as the guide's adapter calls it
+        curl -s http://localhost:8080/api/query -H 'Content-Type: application/json' -d '{"path":"authAdapter:getSessionAndUser","args":{"sessionToken":"SESSION","secret":"SECRET"}}'
+        # the same on the adapter listener: no secret needed
+        curl -s http://localhost:8081/api/query -H 'Content-Type: application/json' -d '{"path":"authAdapter:getSessionAndUser","args":{"sessionToken":"SESSION"}}'
+        # create a user, Auth.js in and out: dates and nulls as they are
+        curl -s http://localhost:8081/adapter/createUser -H 'Content-Type: application/json' -d '{"user":{"email":"grace@example.com","name":"Grace Hopper","emailVerified":"2026-01-01T00:00:00.000Z","image":null}}'
+        # read a session and its user
+        curl -s http://localhost:8081/adapter/getSessionAndUser -H 'Content-Type: application/json' -d '{"sessionToken":"SESSION"}'
+        # a Convex token for a session that the app's server names
+        curl -s http://localhost:8081/auth/token -H 'Content-Type: application/json' -d '{"sessionToken":"SESSION"}'
+        # sign out of another session
+        curl -s http://localhost:8081/adapter/deleteSession -H 'Content-Type: application/json' -d '{"sessionToken":"OTHER"}'
+        # the key documents
+        curl -s http://localhost:8080/.well-known/openid-configuration http://localhost:8080/.well-known/jwks.json
+        # is it ready?
+        curl -s http://localhost:8082/readyz
+        # what has it done?
+        curl -s http://localhost:8082/metrics
+
+        Ctrl-C stops it; nothing is kept.
+        "#);
     }
 }
