@@ -6,7 +6,11 @@ use http::header;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{WRONG, bind, complain, load, print, stop, until_told_to_stop, welcome, with_runtime};
+use super::{
+    WRONG, bind, complain, load, print, stop, until_told_to_stop,
+    welcome::{self, Visitors},
+    with_runtime,
+};
 use crate::{
     clock::Now,
     config::{Config, Mode},
@@ -85,12 +89,7 @@ fn settle(mut config: Config, public: Option<SocketAddr>, deployment: SocketAddr
     }
 }
 
-/// Somebody to try things as, with two sessions: one to use, one to end.
-pub(super) struct Visitors {
-    pub(super) session_token: String,
-    pub(super) other_session_token: String,
-}
-
+/// Signs somebody in to try things as.
 async fn seed(config: &Config, deployment: SocketAddr) -> Result<Visitors, DevProblem> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
     let module = config.adapter.module.as_str();

@@ -2,11 +2,16 @@
 
 use std::net::SocketAddr;
 
-use super::dev::Visitors;
 use crate::{
     config::{Config, ListenAddress},
     launch::Sockets,
 };
+
+/// Somebody to try things as, with two sessions: one to use, one to end.
+pub(super) struct Visitors {
+    pub(super) session_token: String,
+    pub(super) other_session_token: String,
+}
 
 pub(super) fn text(config: &Config, sockets: &Sockets, deployment: SocketAddr, visitors: &Visitors) -> String {
     let public = format!("http://{}{}", local(sockets.public()), config.listen.base_path);
