@@ -1,7 +1,7 @@
 //! The routes of the deployment and the shape of its answers.
 //!
 //! Everything that is not in the table of [`Route::of`] is a 404 without a body, as the backend's. Invariant: a refusal
-//! before [`Engine`] ran is `{"code", "message"}`; after it ran, only an unknown `format` is.
+//! before [`Engine`](super::Engine) ran is `{"code", "message"}`; after it ran, only an unknown `format` is.
 
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
