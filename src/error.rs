@@ -20,6 +20,9 @@ pub enum Rejection {
     /// The header lines are larger than `limits.header_bytes`.
     #[error("The request's header lines are too large.")]
     HeadTooLarge,
+    /// No `Host`, or more than one (RFC 9112 section 3.2).
+    #[error("An HTTP/1.1 request has exactly one Host header.")]
+    BadHost,
     /// The body is larger than `limits.body_bytes`.
     #[error("The request's body is too large.")]
     BodyTooLarge,
@@ -137,6 +140,7 @@ impl Rejection {
     pub fn status(self) -> StatusCode {
         match self {
             Self::BadBody(_)
+            | Self::BadHost
             | Self::BodyCut
             | Self::BadFunctionPath
             | Self::BadClientVersion
@@ -175,6 +179,7 @@ impl Rejection {
             Self::NotFound => "NotFound",
             Self::SyncNotServed => "SyncNotServed",
             Self::HeadTooLarge => "HeadersTooLarge",
+            Self::BadHost => "BadHost",
             Self::BodyTooLarge => "BodyTooLarge",
             Self::BodyTimeout => "RequestTimeout",
             Self::BodyCut => "BodyCut",
@@ -213,6 +218,7 @@ impl Rejection {
             Self::NotFound
             | Self::SyncNotServed
             | Self::HeadTooLarge
+            | Self::BadHost
             | Self::BodyTooLarge
             | Self::BodyTimeout
             | Self::BodyCut

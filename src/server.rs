@@ -12,7 +12,7 @@ mod connection;
 mod intake;
 mod stream;
 
-use std::sync::Arc;
+use std::{fs::Permissions, os::unix::fs::PermissionsExt, sync::Arc};
 
 use pingora_core::{
     listeners::ListenerConfig,
@@ -51,7 +51,8 @@ impl Server {
         let (name, fd, kind) = bound.into_parts();
         let endpoint = match kind {
             bind::Kind::Tcp => ListenerConfig::tcp(name.clone()),
-            bind::Kind::Unix => ListenerConfig::uds(name.clone()),
+            // Pingora sets the mode again when it takes the socket over, and would open it to all.
+            bind::Kind::Unix => ListenerConfig::uds(name.clone()).permissions(Permissions::from_mode(0o600)),
         };
         let app = Connections::new(listener, pipeline, config, metrics, self.connections.clone());
         let mut service = Service::new(listener.name().to_owned(), app);

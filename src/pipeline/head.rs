@@ -1,9 +1,9 @@
-//! Refuses heads that are too large, with a reason. (Beyond twice the limit hyper refuses them itself, without one.)
+//! Refuses heads that are too large, or that do not say which host they are for, with a reason. (Beyond twice the limit hyper refuses them itself, without one.)
 
 use std::task::{Context, Poll};
 
 use futures_util::future::{Either, Ready, ready};
-use http::{Request, Response};
+use http::{Request, Response, Version, header::HOST};
 use tower::{Layer, Service};
 
 use super::Inbound;
@@ -47,8 +47,12 @@ where
     }
 
     fn call(&mut self, inbound: Inbound) -> Self::Future {
-        if size(&inbound.request) > self.bytes_at_most {
+        let request = &inbound.request;
+        if size(request) > self.bytes_at_most {
             return Either::Right(ready(Err(Rejection::HeadTooLarge)));
+        }
+        if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
+            return Either::Right(ready(Err(Rejection::BadHost)));
         }
         Either::Left(self.inner.call(inbound))
     }

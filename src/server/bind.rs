@@ -50,7 +50,7 @@ enum BindReason {
     Forbidden,
     #[error("this machine has no such address")]
     NoSuchAddress,
-    #[error("its directory belongs to another user or is shared, so the socket would be open to others")]
+    #[error("others can enter its directory, which is not the socket's own, so the socket would be open to them")]
     SharedDirectory,
     #[error("there is something at that path which is not a socket")]
     NotASocket,
@@ -140,7 +140,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 
 fn bind_unix(path: &Path) -> Result<UnixListener, BindReason> {
     let directory = path.parent().ok_or(BindReason::NotASocket)?;
-    make_private(directory)?;
+    make_private(directory, path)?;
     match fs::symlink_metadata(path) {
         Ok(metadata) if !metadata.file_type().is_socket() => return Err(BindReason::NotASocket),
         Ok(_) if UnixStream::connect(path).is_ok() => return Err(BindReason::Busy),
@@ -153,7 +153,7 @@ fn bind_unix(path: &Path) -> Result<UnixListener, BindReason> {
     Ok(listener)
 }
 
-fn make_private(directory: &Path) -> Result<(), BindReason> {
+fn make_private(directory: &Path, socket: &Path) -> Result<(), BindReason> {
     let Ok(metadata) = fs::metadata(directory) else {
         return fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(reason);
     };
@@ -164,6 +164,12 @@ fn make_private(directory: &Path) -> Result<(), BindReason> {
     }
     if is_private {
         return Ok(());
+    }
+    // One that holds other things is used by somebody for something: its mode is not ours to change.
+    let is_our_own =
+        fs::read_dir(directory).map_err(reason)?.all(|entry| entry.is_ok_and(|entry| entry.path() == socket));
+    if !is_our_own {
+        return Err(BindReason::SharedDirectory);
     }
     // Only its owner may change a mode, so this is also the check of whose it is.
     fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).map_err(|_| BindReason::SharedDirectory)
@@ -219,6 +225,11 @@ mod tests {
             Bound::new("listen.adapter", &ListenAddress::Unix(root.path().join("a.sock"))).expect_err("shared");
         assert!(problem.to_string().contains("directory of its own"), "{problem}");
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).expect("owned");
+        fs::write(root.path().join("other"), "").expect("written");
+        let problem = Bound::new("listen.adapter", &ListenAddress::Unix(root.path().join("a.sock"))).expect_err("used");
+        assert!(problem.to_string().contains("directory of its own"), "{problem}");
+        assert_eq!(fs::metadata(root.path()).expect("it is there").permissions().mode() & 0o777, 0o755);
+        fs::remove_file(root.path().join("other")).expect("removed");
         fs::write(root.path().join("a.sock"), "precious").expect("written");
         let problem =
             Bound::new("listen.adapter", &ListenAddress::Unix(root.path().join("a.sock"))).expect_err("a file");

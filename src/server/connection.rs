@@ -48,7 +48,7 @@ impl Connections {
     ) -> Self {
         let mut http = http1::Builder::new();
         // hyper answers 431 by itself where a head outgrows its buffer; below that the pipeline does, with a reason.
-        http.max_buf_size((config.limits.header_bytes * 2).max(16 * 1_024)).half_close(false).pipeline_flush(true);
+        http.max_buf_size((config.limits.header_bytes * 2).max(16 * 1_024)).half_close(false);
         Self {
             listener,
             pipeline,
