@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::task::AtomicWaker;
 use pingora_core::protocols::Stream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -49,7 +50,14 @@ pub(super) struct Waits {
 /// Whether a request of this connection is being served: set by the service, read by the stream. Counts beginnings and ends, so it is
 /// odd while one is served, and no exchange passes unseen between two looks.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Exchange(Arc<AtomicU64>);
+pub(super) struct Exchange(Arc<Turns>);
+
+#[derive(Debug, Default)]
+struct Turns {
+    count: AtomicU64,
+    /// Who reads: hyper does not look again by itself when an answer has ended, and a wait that nobody looks at never ends.
+    reader: AtomicWaker,
+}
 
 /// Lives as long as a request is served, its answer's last byte included.
 #[derive(Debug)]
@@ -64,14 +72,16 @@ struct Wait {
 
 impl Exchange {
     pub(super) fn begin(&self) -> Serving {
-        self.0.fetch_add(1, SeqCst);
+        self.0.count.fetch_add(1, SeqCst);
         Serving(self.clone())
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        self.0.0.fetch_add(1, SeqCst);
+        let Exchange(turns) = &self.0;
+        turns.count.fetch_add(1, SeqCst);
+        turns.reader.wake();
     }
 }
 
@@ -92,7 +102,7 @@ impl ClientStream {
     }
 
     fn is_serving(&mut self) -> bool {
-        let state = self.exchange.0.load(SeqCst);
+        let state = self.exchange.0.count.load(SeqCst);
         if state != self.seen {
             self.seen = state;
             self.head_began = false;
@@ -142,6 +152,9 @@ impl AsyncRead for ClientStream {
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if read.is_pending() {
+            this.exchange.0.reader.register(context.waker());
+        }
         if this.is_serving() {
             return read;
         }
