@@ -1,6 +1,7 @@
 //! Worlds to test in: a proxy in front of the embedded deployment, or of one that answers as the test tells it to.
 
 mod client;
+mod connection;
 mod scripted;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
     client::{Answer, Request, get, post, raw},
+    connection::Connection,
     scripted::{Received, Scripted},
 };
 

@@ -11,3 +11,5 @@ mod common;
 
 // A whole small life: sign in, read, write, sign out.
 mod journey;
+// Connections: how they are read, bounded, kept and ended.
+mod server;

@@ -22,6 +22,7 @@ pub(crate) struct Received {
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
     stream: TcpStream,
+    later: mpsc::UnboundedSender<Received>,
 }
 
 impl Scripted {
@@ -112,14 +113,52 @@ async fn receive(mut stream: TcpStream, sender: mpsc::UnboundedSender<Received>)
             .find_map(|line| line.strip_prefix("content-length: "))
             .map_or(0, |length| length.parse().unwrap());
         let body = &bytes[end + 4..];
-        if body.len() < length || (is_chunked && !body.ends_with(b"0\r\n\r\n")) {
+        // What is passed on unread is handed over as it begins.
+        let is_stream = head.starts_with("POST /api/query_ts ");
+        if !is_stream && (body.len() < length || (is_chunked && !body.ends_with(b"0\r\n\r\n"))) {
             continue;
         }
-        let received = Received { body: body.to_vec(), stream, head };
+        let received = Received { body: body.to_vec(), stream, head, later: sender.clone() };
         if received.target() == "/version" {
             return received.answer_with("200 OK", "text/plain", "scripted").await;
         }
         let _ = sender.send(received);
         return;
+    }
+}
+
+impl Received {
+    /// Answers 200 with JSON and keeps the connection: the next request on it is received like any other.
+    pub(crate) async fn answer_and_stay(mut self, body: &str) {
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        self.send(head.as_bytes()).await;
+        self.send(body.as_bytes()).await;
+        tokio::spawn(receive(self.stream, self.later));
+    }
+
+    /// Ends the connection with a reset.
+    pub(crate) fn reset(self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+
+    /// Whether the proxy has not ended the connection yet.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
+    /// Sends as much as the proxy takes at this moment.
+    pub(crate) fn try_send(&self, bytes: &[u8]) -> usize {
+        self.stream.try_write(bytes).unwrap_or(0)
+    }
+
+    /// Reads on until these bytes have come; for a request that is handed over as it begins.
+    pub(crate) async fn read_to(&mut self, mark: &str) {
+        while !self.body.windows(mark.len()).any(|window| window == mark.as_bytes()) {
+            let mut buffer = [0; 1_024];
+            let read = self.stream.read(&mut buffer).await.unwrap();
+            assert!(read > 0, "closed before {mark:?}");
+            self.body.extend_from_slice(&buffer[..read]);
+        }
     }
 }
