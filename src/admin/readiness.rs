@@ -24,6 +24,7 @@ pub struct Watch {
     readiness: Arc<Readiness>,
     client: reqwest::Client,
     url: String,
+    pause: Duration,
 }
 
 impl Readiness {
@@ -56,7 +57,13 @@ impl Watch {
             .no_proxy()
             .build()?;
         let url = format!("{}/version", deployment.as_str().trim_end_matches('/'));
-        Ok(Self { readiness, client, url })
+        Ok(Self { readiness, client, url, pause: PAUSE })
+    }
+
+    /// The same with another pause than ten seconds once the deployment has answered.
+    #[must_use]
+    pub fn every(self, pause: Duration) -> Self {
+        Self { pause, ..self }
     }
 
     /// Asks until the future is dropped: quickly while there was no answer yet, then every ten seconds.
@@ -71,7 +78,7 @@ impl Watch {
             if has_changed {
                 tracing::info!(target: "deployment", answers, "the deployment's state has changed");
             }
-            pause = if self.readiness.is_ready() { PAUSE } else { (pause * 2).min(PAUSE) };
+            pause = if self.readiness.is_ready() { self.pause } else { (pause * 2).min(self.pause) };
             sleep(pause).await;
         }
     }
