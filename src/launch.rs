@@ -114,9 +114,10 @@ impl Running {
     /// Accepts no more, finishes what is in flight, and says whether all of it ended within `timeouts.shutdown`.
     pub async fn stop(self) -> bool {
         let config = self.proxy.config();
+        let deadline = time::Instant::now() + config.timeouts.shutdown;
         let has_ended = self.server.stop(config).await;
         // What may write was answered or is given its time too: its caller may be gone, its outcome is not.
-        let has_finished = time::timeout(config.timeouts.shutdown, self.proxy.finish()).await.is_ok();
+        let has_finished = time::timeout_at(deadline, self.proxy.finish()).await.is_ok();
         for task in self.background {
             task.abort();
         }
