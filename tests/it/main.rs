@@ -13,3 +13,5 @@ mod common;
 mod journey;
 // Connections: how they are read, bounded, kept and ended.
 mod server;
+// A deployment that is down, late or talks nonsense, and clients that leave.
+mod failure;

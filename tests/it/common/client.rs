@@ -152,3 +152,10 @@ fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
     }
     body
 }
+
+impl Request {
+    /// Where it goes.
+    pub(crate) fn to(&self) -> SocketAddr {
+        self.to
+    }
+}

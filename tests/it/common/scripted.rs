@@ -147,6 +147,11 @@ impl Received {
         matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
     }
 
+    /// The proxy's end of the connection: the same address twice is the same connection.
+    pub(crate) fn connection(&self) -> SocketAddr {
+        self.stream.peer_addr().unwrap()
+    }
+
     /// Sends as much as the proxy takes at this moment.
     pub(crate) fn try_send(&self, bytes: &[u8]) -> usize {
         self.stream.try_write(bytes).unwrap_or(0)
