@@ -75,7 +75,7 @@ impl Proxy {
     ) -> Result<Vec<Permitted<'body>>, Rejection> {
         let calls = envelope.into_calls();
         let noted = match calls.as_slice() {
-            [call] => call.path.as_str().to_owned(),
+            [call] => call.path.as_str().chars().take(CHARACTERS_NOTED).collect(),
             _ => format!("(batch of {})", calls.len()),
         };
         let _ = arrival.function.set(noted);
@@ -121,6 +121,9 @@ impl Proxy {
         response
     }
 }
+
+/// Of a function's path, in a log line: the grammar bounds its components, not their number (our choice).
+const CHARACTERS_NOTED: usize = 200;
 
 /// Ends a write. One whose outcome is unknown may still take effect at the deployment: its sessions are read anew until it cannot any
 /// more.
