@@ -47,8 +47,7 @@ struct Target {
     stall: Duration,
 }
 
-/// A whole answer that was read into memory.
-#[derive(Debug)]
+/// A whole answer that was read into memory. `Debug` does not show its bytes.
 pub struct WholeAnswer {
     /// The deployment's status.
     pub status: StatusCode,
@@ -56,6 +55,12 @@ pub struct WholeAnswer {
     pub content_type: HeaderValue,
     /// The body.
     pub body: Bytes,
+}
+
+impl std::fmt::Debug for WholeAnswer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("WholeAnswer").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 /// The client cannot be made.

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -24,13 +25,18 @@ use crate::{
 /// What a connection hands in.
 pub(super) type Raw = (Ends, Request<Incoming>);
 
-/// A stamped request.
-#[derive(Debug)]
+/// A stamped request. `Debug` shows the stamp alone: cookies and tokens are in the head.
 pub struct Inbound {
     /// Its stamp.
     pub arrival: Arc<Arrival>,
     /// The request, untrusted.
     pub request: Request<Incoming>,
+}
+
+impl fmt::Debug for Inbound {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Inbound").field("arrival", &self.arrival).finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone)]

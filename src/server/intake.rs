@@ -1,6 +1,7 @@
 //! Request bodies that must be read whole: bounded in size, in time, and in what all of them together hold.
 
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -30,8 +31,7 @@ struct Budget {
     free_bytes: AtomicUsize,
 }
 
-/// A body in memory. Its bytes count against `limits.buffered_bytes` until this is dropped.
-#[derive(Debug)]
+/// A body in memory. Its bytes count against `limits.buffered_bytes` until this is dropped; `Debug` does not show them.
 pub struct WholeBody {
     bytes: Bytes,
     lease: Lease,
@@ -53,6 +53,12 @@ impl WholeBody {
     /// Lets the bytes go and keeps their count, for what was written from them and is as large.
     pub fn into_lease(self) -> Lease {
         self.lease
+    }
+}
+
+impl fmt::Debug for WholeBody {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "WholeBody({} bytes)", self.bytes.len())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the deployment answered to `getSessionAndUser`, read once.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
@@ -10,8 +10,7 @@ use serde_json::value::RawValue;
 use super::{LiveSession, Profile, SessionKey, SessionToken};
 use crate::clock::UnixMillis;
 
-/// An answer as it came, and what it says.
-#[derive(Debug)]
+/// An answer as it came, and what it says. `Debug` does not show the bytes: a token and a person are in them.
 pub struct SessionAnswer {
     /// The deployment's status.
     pub status: StatusCode,
@@ -43,6 +42,17 @@ impl SessionAnswer {
             Reading::Row(session) if at < session.expires => Some(session),
             Reading::Row(_) | Reading::Absent | Reading::Refused | Reading::Unreadable => None,
         }
+    }
+}
+
+impl fmt::Debug for SessionAnswer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, content_type: _, body: _, reading } = self;
+        formatter
+            .debug_struct("SessionAnswer")
+            .field("status", status)
+            .field("reading", reading)
+            .finish_non_exhaustive()
     }
 }
 
