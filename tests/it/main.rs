@@ -15,3 +15,5 @@ mod journey;
 mod server;
 // A deployment that is down, late or talks nonsense, and clients that leave.
 mod failure;
+// Nothing secret is ever told.
+mod canary;

@@ -22,7 +22,7 @@ pub(crate) struct Received {
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
     stream: TcpStream,
-    later: mpsc::UnboundedSender<Received>,
+    later: mpsc::UnboundedSender<Self>,
 }
 
 impl Scripted {
