@@ -187,7 +187,7 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// A subscriber that writes log lines to `writer` by `log.*`. Lines of Pingora and hyper come through the same filter.
+/// A subscriber that writes log lines to `writer` by `log.*`. What speaks through the `log` crate (Pingora) is not heard.
 pub fn subscriber<Writer>(log: &Log, writer: Writer) -> Arc<dyn tracing::Subscriber + Send + Sync>
 where
     Writer: for<'line> tracing_subscriber::fmt::MakeWriter<'line> + Send + Sync + 'static,

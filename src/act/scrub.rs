@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{body::Body, error::Rejection, secret::Secret};
 
@@ -28,9 +29,9 @@ impl Scrub {
     pub(super) fn new(secret: &Secret) -> Self {
         let plain = secret.expose().to_owned();
         let escaped = escape(&plain);
-        // Printed as a literal of JavaScript's and then put into JSON.
+        // Printed as a literal of JavaScript's and then put into JSON. The longest first: a shorter one may stand within it.
         let twice = escape(&escaped);
-        let mut spellings = vec![twice, escaped, plain];
+        let mut spellings = vec![twice, escaped.replace('/', "\\/"), escape_all(&plain), escaped, plain];
         spellings.dedup();
         let is_unmistakable = secret.expose().len() >= UNMISTAKABLE_BYTES;
         Self { spellings, is_unmistakable }
@@ -56,13 +57,39 @@ impl Scrub {
     /// data by chance.
     pub(super) fn clean(&self, body: Bytes) -> Bytes {
         let Ok(text) = std::str::from_utf8(&body) else { return body };
-        let is_there = self.spellings.iter().any(|spelling| text.contains(spelling.as_str()));
+        // JSON may spell any character as a number; then only the decoded texts tell.
+        let has_escapes = text.contains("\\u") || text.contains("\\/");
+        let is_there = self.is_in(text) || (has_escapes && self.is_in_decoded(text));
         if !is_there || (!self.is_unmistakable && is_success(text)) {
             return body;
         }
-        let cleaned =
-            self.spellings.iter().fold(text.to_owned(), |text, spelling| text.replace(spelling.as_str(), "[secret]"));
-        Bytes::from(cleaned)
+        match serde_json::from_str(text) {
+            Ok(value) => Bytes::from(self.clean_value(value).to_string()),
+            Err(_) => Bytes::from(self.clean_text(text)),
+        }
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        self.spellings.iter().any(|spelling| text.contains(spelling.as_str()))
+    }
+
+    fn is_in_decoded(&self, text: &str) -> bool {
+        serde_json::from_str(text).is_ok_and(|value: Value| self.clean_value(value.clone()) != value)
+    }
+
+    fn clean_value(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.clean_text(&text)),
+            Value::Array(items) => items.into_iter().map(|item| self.clean_value(item)).collect(),
+            Value::Object(members) => {
+                members.into_iter().map(|(name, value)| (self.clean_text(&name), self.clean_value(value))).collect()
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => value,
+        }
+    }
+
+    fn clean_text(&self, text: &str) -> String {
+        self.spellings.iter().fold(text.to_owned(), |text, spelling| text.replace(spelling.as_str(), "[secret]"))
     }
 }
 
@@ -74,8 +101,22 @@ fn is_success(text: &str) -> bool {
 }
 
 fn escape(text: &str) -> String {
-    let quoted = serde_json::Value::from(text).to_string();
+    let quoted = Value::from(text).to_string();
     quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&quoted).to_owned()
+}
+
+/// As [`escape`], with every character beyond ASCII as a number.
+fn escape_all(text: &str) -> String {
+    let mut units = [0; 2];
+    let escaped = escape(text);
+    escaped.chars().fold(String::new(), |mut out, character| {
+        if character.is_ascii() {
+            out.push(character);
+        } else {
+            out.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+        out
+    })
 }
 
 impl std::fmt::Debug for Scrub {
@@ -104,6 +145,8 @@ mod tests {
             r#"{"status":"error","errorMessage":"Object: {secret: \"[secret]\"}"}"#
         );
         let quoted = r#"{"status":"error","errorMessage":"{secret: \"a\\\"b\"}"}"#;
+        let numbered = r#"{"status":"error","errorMessage":"a-long-secret-of-a-pr\u006fxy \u00df"}"#;
+        assert_eq!(clean("a-long-secret-of-a-proxy", numbered), r#"{"status":"error","errorMessage":"[secret] ß"}"#);
         assert_eq!(clean("a\"b", quoted), r#"{"status":"error","errorMessage":"{secret: \"[secret]\"}"}"#);
     }
 

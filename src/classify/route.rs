@@ -194,15 +194,15 @@ mod tests {
 
     use super::{Lane, Listener, Rejection, Route, classify};
 
-    fn public(method: Method, target: &str) -> Result<Route, Rejection> {
-        classify(Listener::Public, &method, &target.parse::<Uri>().expect("a target"), "")
+    fn public(method: &Method, target: &str) -> Result<Route, Rejection> {
+        classify(Listener::Public, method, &target.parse::<Uri>().expect("a target"), "")
     }
 
     #[test]
     fn rule_1_only_listed_paths_and_methods_have_a_route() {
-        assert_eq!(public(Method::POST, "/api/query"), Ok(Route::Call(Lane::Query)));
-        assert_eq!(public(Method::POST, "/api/query?x=1"), Ok(Route::Call(Lane::Query)));
-        assert_eq!(public(Method::GET, "/api/1.48.0/sync"), Ok(Route::Sync));
+        assert_eq!(public(&Method::POST, "/api/query"), Ok(Route::Call(Lane::Query)));
+        assert_eq!(public(&Method::POST, "/api/query?x=1"), Ok(Route::Call(Lane::Query)));
+        assert_eq!(public(&Method::GET, "/api/1.48.0/sync"), Ok(Route::Sync));
         for (method, target) in [
             (Method::GET, "/api/query"),
             (Method::HEAD, "/api/query"),
@@ -222,7 +222,7 @@ mod tests {
             (Method::GET, "/api//sync"),
             (Method::GET, "/api/sync/"),
         ] {
-            assert_eq!(public(method.clone(), target), Err(Rejection::NotFound), "{method} {target}");
+            assert_eq!(public(&method, target), Err(Rejection::NotFound), "{method} {target}");
         }
     }
 
@@ -240,7 +240,7 @@ mod tests {
             "/api%2Fquery",
             "http://evil/api/query",
         ] {
-            assert_eq!(public(Method::POST, target), Err(Rejection::NotFound), "{target}");
+            assert_eq!(public(&Method::POST, target), Err(Rejection::NotFound), "{target}");
         }
     }
 
@@ -257,13 +257,13 @@ mod tests {
 
     #[test]
     fn the_adapter_and_admin_routes_are_on_their_listeners_only() {
-        let on = |listener, method: Method, target: &str| {
-            classify(listener, &method, &target.parse::<Uri>().expect("a target"), "/convex")
+        let on = |listener, method: &Method, target: &str| {
+            classify(listener, method, &target.parse::<Uri>().expect("a target"), "/convex")
         };
-        assert!(matches!(on(Listener::Adapter, Method::POST, "/adapter/createUser"), Ok(Route::AuthJs(_))));
-        assert_eq!(on(Listener::Adapter, Method::POST, "/adapter/nothing"), Err(Rejection::NotFound));
-        assert_eq!(on(Listener::Adapter, Method::OPTIONS, "/api/query"), Err(Rejection::NotFound));
-        assert_eq!(on(Listener::Admin, Method::GET, "/metrics"), Ok(Route::Metrics));
-        assert_eq!(on(Listener::Admin, Method::POST, "/api/query"), Err(Rejection::NotFound));
+        assert!(matches!(on(Listener::Adapter, &Method::POST, "/adapter/createUser"), Ok(Route::AuthJs(_))));
+        assert_eq!(on(Listener::Adapter, &Method::POST, "/adapter/nothing"), Err(Rejection::NotFound));
+        assert_eq!(on(Listener::Adapter, &Method::OPTIONS, "/api/query"), Err(Rejection::NotFound));
+        assert_eq!(on(Listener::Admin, &Method::GET, "/metrics"), Ok(Route::Metrics));
+        assert_eq!(on(Listener::Admin, &Method::POST, "/api/query"), Err(Rejection::NotFound));
     }
 }
