@@ -14,7 +14,7 @@ mod live;
 pub use self::{
     answer::{Reading, SessionAnswer},
     cache::{CacheKey, Format, ReadResult, SessionCache, Source},
-    coherence::{Coherence, Scope, Write},
+    coherence::{Coherence, Scope, Write, WriteOutcome},
     cookie::CookieSession,
     key::SessionKeys,
     live::{LiveSession, Profile, SessionKey, SessionToken},

@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Proxy, call::end_write, outbound};
+use super::{Proxy, outbound};
 use crate::{
     adapter::{Arguments, Function, Kind, NextStep, Touches, WireFunction, wire},
     body::Body,
@@ -15,7 +15,7 @@ use crate::{
     error::{JSON, Rejection},
     permit::SecretHeld,
     server::Arrival,
-    session::{Format, Reading, Scope, SessionToken},
+    session::{Format, Reading, Scope, SessionToken, WriteOutcome},
     upstream::Crossing,
 };
 
@@ -87,7 +87,10 @@ impl Proxy {
                 let write = self.touched(contract.touches, &read).map(|scope| self.sessions.begin_write(vec![scope]));
                 let sent = self.departed.spawn(async move {
                     let whole = upstream.write(Lane::Mutation.path(), crossing, body.into()).await;
-                    end_write(write, whole.is_ok());
+                    let outcome = WriteOutcome::of(whole.as_ref().ok().map(|whole| whole.status));
+                    if let Some(write) = write {
+                        write.end(outcome);
+                    }
                     whole
                 });
                 sent.await.unwrap_or(Err(Rejection::UpstreamUnreachable))

@@ -13,7 +13,7 @@ use crate::{
     error::Rejection,
     permit::{self, Caller, Credential, FunctionRefusal, Permitted},
     server::Arrival,
-    session::{Scope, Write},
+    session::{Scope, WriteOutcome},
     upstream::Crossing,
 };
 
@@ -85,7 +85,7 @@ impl Proxy {
             .collect::<Result<_, _>>()
             .map_err(|refusal| match refusal {
                 FunctionRefusal::Rejected(rejection) => rejection,
-                FunctionRefusal::WrongSecret => self.wrong_secrets.count(arrival.ends.peer),
+                FunctionRefusal::WrongSecret => self.wrong_secrets.refuse(arrival.ends.peer, arrival.now.steady),
             })
     }
 
@@ -110,7 +110,10 @@ impl Proxy {
             let write = (!scopes.is_empty()).then(|| self.sessions.begin_write(scopes));
             let sent = self.departed.spawn(async move {
                 let response = upstream.send(lane.path(), crossing, body).await;
-                end_write(write, response.is_ok());
+                let outcome = WriteOutcome::of(response.as_ref().ok().map(Response::status));
+                if let Some(write) = write {
+                    write.end(outcome);
+                }
                 response
             });
             sent.await.unwrap_or(Err(Rejection::UpstreamUnreachable))
@@ -124,20 +127,3 @@ impl Proxy {
 
 /// Of a function's path, in a log line: the grammar bounds its components, not their number (our choice).
 const CHARACTERS_NOTED: usize = 200;
-
-/// Ends a write. One whose outcome is unknown may still take effect at the deployment: its sessions are read anew until it cannot any
-/// more.
-pub(super) fn end_write(write: Option<Write>, was_answered: bool) {
-    match write {
-        Some(write) if !was_answered => {
-            tokio::spawn(async move {
-                tokio::time::sleep(MUTATION_AT_MOST).await;
-                drop(write);
-            });
-        }
-        _ => {}
-    }
-}
-
-/// Convex gives up on a mutation after this.
-const MUTATION_AT_MOST: std::time::Duration = std::time::Duration::from_secs(60);

@@ -4,7 +4,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, SeqAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::{FunctionPath, Lane};
@@ -41,7 +44,8 @@ impl<'body> Envelope<'body> {
     /// Reads a body. The bytes are untrusted.
     ///
     /// Every level must be an object, since the backend also reads arrays as positional members; a known member must not come
-    /// twice; unknown members are left behind, as the backend ignores them.
+    /// twice; unknown members are left behind, as the backend ignores them. A batch has 1,000 calls at most (our choice: the backend
+    /// has no bound but its body's).
     ///
     /// # Errors
     ///
@@ -54,7 +58,7 @@ impl<'body> Envelope<'body> {
             Lane::QueryAtTimestamp => Ok(Self::One(read_call(text, HasTimestamp::Yes)?)),
             Lane::QueryBatch => {
                 let batch: WireBatch<'body> = read_object(text)?;
-                let calls = batch.queries.iter().map(|query| read_call(query.get(), HasTimestamp::No));
+                let calls = batch.queries.0.iter().map(|query| read_call(query.get(), HasTimestamp::No));
                 Ok(Self::Batch(calls.collect::<Result<_, _>>()?))
             }
         }
@@ -93,7 +97,37 @@ struct WireCall<'body> {
 #[derive(Deserialize)]
 struct WireBatch<'body> {
     #[serde(borrow)]
-    queries: Vec<&'body RawValue>,
+    queries: Queries<'body>,
+}
+
+/// The items of a batch, so many and no more: each costs many times its bytes once it is parsed.
+struct Queries<'body>(Vec<&'body RawValue>);
+
+const CALLS_AT_MOST: usize = 1_000;
+
+impl<'input: 'body, 'body> Deserialize<'input> for Queries<'body> {
+    fn deserialize<D: Deserializer<'input>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items;
+        impl<'body> Visitor<'body> for Items {
+            type Value = Queries<'body>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, "at most {CALLS_AT_MOST} calls")
+            }
+
+            fn visit_seq<A: SeqAccess<'body>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut queries = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    if queries.len() == CALLS_AT_MOST {
+                        return Err(de::Error::invalid_length(CALLS_AT_MOST + 1, &self));
+                    }
+                    queries.push(item);
+                }
+                Ok(Queries(queries))
+            }
+        }
+        deserializer.deserialize_seq(Items)
+    }
 }
 
 fn read_call(text: &str, has_timestamp: HasTimestamp) -> Result<Call<'_>, Rejection> {
@@ -161,6 +195,14 @@ mod tests {
         assert_eq!(refusal(Lane::Mutation, r#"{"componentPath":"","path":"a:b","args":{}}"#), component);
         assert_eq!(refusal(Lane::Mutation, r#"{"componentPath":"x","path":"a:b","args":{}}"#), component);
         assert_eq!(refusal(Lane::Mutation, r#"{"componentPath":null,"path":"a:b","args":{}}"#), None);
+    }
+
+    #[test]
+    fn a_batch_of_more_than_a_thousand_calls_is_refused() {
+        let batch =
+            |calls: usize| format!(r#"{{"queries":[{}]}}"#, vec![r#"{"path":"a:b","args":{}}"#; calls].join(","));
+        assert_eq!(refusal(Lane::QueryBatch, &batch(1_000)), None);
+        assert_eq!(refusal(Lane::QueryBatch, &batch(1_001)), Some(Rejection::BadBody(BadBody::Syntax)));
     }
 
     #[test]

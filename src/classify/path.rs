@@ -17,14 +17,15 @@ pub struct FunctionPath {
 }
 
 impl FunctionPath {
-    /// Reads `module:function`, `module` (its default export), with or without `.js`. The text is untrusted.
+    /// Reads `module:function`, `module` (its default export), with or without `.js`. The text is untrusted; 4,096 bytes at most.
     ///
     /// # Errors
     ///
     /// [`Rejection::BadFunctionPath`]: the backend's parser refuses it.
     pub fn parse(text: &str) -> Result<Self, Rejection> {
         // The grammar takes ASCII alone, and the parser panics on the way to saying so: it cuts long names at a byte.
-        if !text.is_ascii() {
+        // No file system has a longer path, and whatever is long is dear to parse.
+        if !text.is_ascii() || text.len() > BYTES_AT_MOST {
             return Err(Rejection::BadFunctionPath);
         }
         let canonical: CanonicalizedUdfPath = text.parse().map_err(|_| Rejection::BadFunctionPath)?;
@@ -56,6 +57,8 @@ impl FunctionPath {
         components(self.canonical.module()).eq(components(module))
     }
 }
+
+const BYTES_AT_MOST: usize = 4_096;
 
 fn write(path: &CanonicalizedUdfPath) -> String {
     let mut written = String::with_capacity(path.module().as_str().len() + path.function_name().len() + 1);
@@ -144,6 +147,7 @@ mod tests {
             "auth\u{0}Adapter:getUser",
             "ａuthAdapter:getUser",
             &"\u{fffc}".repeat(30),
+            &format!("{}b:f", "a/".repeat(2_100)),
             "auth-adapter:getUser",
             "auth\\adapter:getUser",
         ] {

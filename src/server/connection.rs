@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use http::{Request, Response};
+use http::{Request, Response, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use pingora_core::{apps::ServerApp, protocols::Stream, server::ShutdownWatch};
@@ -20,7 +20,7 @@ use super::{
     Ends,
     stream::{ClientStream, Exchange, Waits},
 };
-use crate::{body::Body, classify::Listener, config::Config, telemetry::Metrics};
+use crate::{body::Body, classify::Listener, config::Config, error::Outcome, telemetry::Metrics};
 
 /// A pipeline as a connection calls it: it always has an answer.
 pub type Pipeline = Arc<dyn Fn(Ends, Request<Incoming>) -> Answering + Send + Sync>;
@@ -67,7 +67,14 @@ impl Connections {
         let service = service_fn(|request: Request<Incoming>| {
             let serving = exchange.begin();
             let answering = (self.pipeline)(ends, request);
-            async move { Ok::<_, Infallible>(answering.await.map(|body| body.holding(serving))) }
+            let exchange = exchange.clone();
+            async move {
+                let response = answering.await;
+                if response.headers().contains_key(header::CONNECTION) {
+                    exchange.linger();
+                }
+                Ok::<_, Infallible>(response.map(|body| body.holding(serving)))
+            }
         });
         let mut connection = pin!(self.http.serve_connection(io, service));
         let mut shutdown = shutdown.clone();
@@ -78,6 +85,17 @@ impl Connections {
                 connection.await
             }
         };
+        if exchange.gave_up() {
+            self.metrics.request(self.listener.name(), "none", Outcome::Refused.as_str());
+            self.metrics.refusal(HEAD_TIMEOUT_CODE);
+            tracing::info!(
+                target: "request",
+                listener = self.listener.name(),
+                status = 408,
+                outcome = Outcome::Refused.as_str(),
+                reason = HEAD_TIMEOUT_CODE,
+            );
+        }
         if let Err(error) = ended {
             tracing::debug!(target: "connection", listener = self.listener.name(), %error, "ended early");
         }
@@ -101,11 +119,16 @@ impl Connections {
         let farewell = async {
             stream.write_all(NO_PLACE).await?;
             stream.flush().await?;
-            stream.shutdown().await
+            stream.shutdown().await?;
+            // What the client has sent already must be read, else the answer is lost to a reset.
+            tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
         };
         let _ = timeout(Duration::from_secs(1), farewell).await;
     }
 }
+
+/// The code of [`crate::error::Rejection::BodyTimeout`], which a head that does not end shares.
+const HEAD_TIMEOUT_CODE: &str = "RequestTimeout";
 
 const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
 content-type: application/json\r\ncontent-length: 88\r\n\r\n\

@@ -1,8 +1,9 @@
 //! A client's connection as hyper sees it, with the two waits that hyper does not tell apart: for a request to begin, and for its head
 //! to end.
 //!
-//! hyper's own header timeout covers both and closes without a word. Here a connection that says nothing is closed in silence after
-//! `timeouts.idle`, and one that began a head and does not end it is answered 408.
+//! hyper's own header timeout covers both and closes without a word. Here a connection that says nothing is closed in silence, after
+//! `timeouts.idle` or, when it is new, `timeouts.header`; one that began a head and does not end it is answered 408. Neither wait runs
+//! while an answer is being delivered.
 
 use std::{
     future::Future,
@@ -10,7 +11,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     task::{Context, Poll},
     time::Duration,
@@ -32,9 +33,13 @@ pub(super) struct ClientStream {
     waits: Waits,
     /// Whether a head began to arrive that has not ended.
     head_began: bool,
+    /// Whether something was written that was not flushed yet. hyper lets go of an answer's body when it has taken it over, which
+    /// may be long before the client has it.
+    is_delivering: bool,
     first: bool,
     read_wait: Wait,
     write_wait: Wait,
+    linger_wait: Wait,
     farewell: Option<&'static [u8]>,
     closing: bool,
 }
@@ -55,6 +60,10 @@ pub(super) struct Exchange(Arc<Turns>);
 #[derive(Debug, Default)]
 struct Turns {
     count: AtomicU64,
+    /// Whether the connection ends with bytes of a request that nobody has read.
+    lingers: AtomicBool,
+    /// Whether a head was given up on.
+    gave_up: AtomicBool,
     /// Who reads: hyper does not look again by itself when an answer has ended, and a wait that nobody looks at never ends.
     reader: AtomicWaker,
 }
@@ -75,6 +84,16 @@ impl Exchange {
         self.0.count.fetch_add(1, SeqCst);
         Serving(self.clone())
     }
+
+    /// Notes that the answer under way leaves a request's body unread.
+    pub(super) fn linger(&self) {
+        self.0.lingers.store(true, SeqCst);
+    }
+
+    /// Whether a head did not end in its time, and 408 was answered.
+    pub(super) fn gave_up(&self) -> bool {
+        self.0.gave_up.load(SeqCst)
+    }
 }
 
 impl Drop for Serving {
@@ -93,9 +112,11 @@ impl ClientStream {
             seen: 0,
             waits,
             head_began: false,
+            is_delivering: false,
             first: true,
             read_wait: Wait::default(),
             write_wait: Wait::default(),
+            linger_wait: Wait::default(),
             farewell: None,
             closing: false,
         }
@@ -121,8 +142,26 @@ impl ClientStream {
         self.closing = true;
         if self.head_began {
             self.farewell = Some(HEAD_TIMEOUT);
+            self.exchange.0.gave_up.store(true, SeqCst);
         }
         self.poll_farewell(context)
+    }
+
+    /// Reads and drops what the client still sends, for a moment: a socket that is closed with unread bytes is reset, and the answer to
+    /// them is lost on its way.
+    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [0; 8 * 1_024];
+        // A bound on one turn, not on the whole: others are waiting too.
+        for _ in 0..64 {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return self.linger_wait.poll(LINGER, context),
+            }
+        }
+        context.waker().wake_by_ref();
+        self.linger_wait.poll(LINGER, context)
     }
 
     /// Says what is left to say, then ends the reading side: hyper takes it for a client that has gone.
@@ -141,6 +180,9 @@ impl ClientStream {
     }
 }
 
+/// How long a refused client may go on sending what nobody reads.
+const LINGER: Duration = Duration::from_secs(1);
+
 const HEAD_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n\
 content-length: 82\r\n\r\n{\"code\":\"RequestTimeout\",\"message\":\"The request's head did not arrive in time.  \"}";
 
@@ -155,7 +197,7 @@ impl AsyncRead for ClientStream {
         if read.is_pending() {
             this.exchange.0.reader.register(context.waker());
         }
-        if this.is_serving() {
+        if this.is_serving() || this.is_delivering {
             return read;
         }
         match read {
@@ -189,6 +231,7 @@ impl ClientStream {
 impl AsyncWrite for ClientStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.is_delivering = true;
         let written = Pin::new(&mut this.stream).poll_write(context, bytes);
         this.watch_write(written, context)
     }
@@ -199,6 +242,7 @@ impl AsyncWrite for ClientStream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.is_delivering = true;
         let written = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
         this.watch_write(written, context)
     }
@@ -210,11 +254,19 @@ impl AsyncWrite for ClientStream {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        // hyper flushes the socket only when its own buffer is empty.
+        if flushed.is_ready() && std::mem::take(&mut this.is_delivering) {
+            this.exchange.0.reader.wake();
+        }
         this.watch_write(flushed, context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+        let this = self.get_mut();
+        match Pin::new(&mut this.stream).poll_shutdown(context) {
+            Poll::Ready(Ok(())) if this.exchange.0.lingers.load(SeqCst) => this.poll_linger(context).map(Ok),
+            shut => shut,
+        }
     }
 }
 

@@ -11,7 +11,10 @@ use std::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
     },
+    time::Duration,
 };
+
+use http::StatusCode;
 
 use super::SessionKey;
 
@@ -42,6 +45,15 @@ pub enum Scope {
 pub struct Write {
     coherence: Arc<Coherence>,
     scopes: Vec<Scope>,
+}
+
+/// Whether it is known what a write did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// The deployment said: done, or refused.
+    Known,
+    /// It may have happened, or may still happen.
+    Unknown,
 }
 
 /// The moment at which a read began, among all writes.
@@ -130,6 +142,37 @@ impl Coherence {
     }
 }
 
+impl Write {
+    /// Says what came of it. A write whose outcome is unknown (no answer, or a server's error, after which the deployment may still carry
+    /// it out) stays under way until it cannot take effect any more; its sessions are read anew until then.
+    ///
+    /// Must be called within a runtime.
+    pub fn end(self, outcome: WriteOutcome) {
+        match outcome {
+            WriteOutcome::Known => drop(self),
+            WriteOutcome::Unknown => {
+                tokio::spawn(async move {
+                    tokio::time::sleep(MUTATION_AT_MOST).await;
+                    drop(self);
+                });
+            }
+        }
+    }
+}
+
+/// Convex gives up on a mutation after this.
+const MUTATION_AT_MOST: Duration = Duration::from_secs(60);
+
+impl WriteOutcome {
+    /// What a status says of a write, or what its absence says.
+    pub fn of(status: Option<StatusCode>) -> Self {
+        match status {
+            Some(status) if !status.is_server_error() && status != StatusCode::REQUEST_TIMEOUT => Self::Known,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 impl Drop for Write {
     fn drop(&mut self) {
         self.coherence.each_place(&self.scopes, |place, coherence| {
@@ -162,9 +205,11 @@ impl std::fmt::Debug for Scope {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
-    use super::{Coherence, Scope};
+    use http::StatusCode;
+
+    use super::{Coherence, Scope, WriteOutcome};
     use crate::{
         secret::Secret,
         session::{SessionKey, SessionKeys, SessionToken},
@@ -188,6 +233,20 @@ mod tests {
             assert!(!coherence.is_true(during, &key("a"), "u"), "{scope:?} was answered after the read began");
             assert!(coherence.is_true(coherence.stamp(), &key("a"), "u"));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_with_an_unknown_outcome_stays_under_way_for_as_long_as_it_may_happen() {
+        let coherence = Arc::new(Coherence::default());
+        coherence.begin(vec![Scope::Session(key("a"))]).end(WriteOutcome::of(Some(StatusCode::GATEWAY_TIMEOUT)));
+        let during = coherence.stamp();
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        assert!(!coherence.is_true(coherence.stamp(), &key("a"), "u"));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(!coherence.is_true(during, &key("a"), "u"));
+        assert!(coherence.is_true(coherence.stamp(), &key("a"), "u"));
+        assert_eq!(WriteOutcome::of(Some(StatusCode::BAD_REQUEST)), WriteOutcome::Known);
+        assert_eq!(WriteOutcome::of(None), WriteOutcome::Unknown);
     }
 
     #[test]

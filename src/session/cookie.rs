@@ -1,9 +1,9 @@
 //! The session cookie of a request, found and joined exactly as Auth.js does it, so that app and proxy never disagree about who is
 //! signed in.
 
-use std::borrow::Cow;
+use std::collections::HashSet;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use super::SessionToken;
 
@@ -26,7 +26,7 @@ impl CookieSession {
     /// Source: `SessionStore` and the cookie parser of `@auth/core` 0.41.
     pub fn read(headers: &HeaderMap, names: &[String]) -> Self {
         let Some(line) = cookie_line(headers) else { return Self::None };
-        let pairs = pairs(&line);
+        let pairs = pairs(&line, names);
         let joined = names.iter().map(|name| join(&pairs, name)).find(|value| !value.is_empty());
         match joined {
             None => Self::None,
@@ -36,20 +36,26 @@ impl CookieSession {
     }
 }
 
-/// All lines as one, as Node joins them.
-fn cookie_line(headers: &HeaderMap) -> Option<Cow<'_, str>> {
-    let mut lines = headers.get_all(header::COOKIE).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+/// All lines as one, as Node joins them: bytes beyond ASCII are Latin-1 there.
+fn cookie_line(headers: &HeaderMap) -> Option<String> {
+    let mut lines = headers.get_all(header::COOKIE).iter().map(latin_1);
     let first = lines.next()?;
-    Some(lines.fold(first, |line, next| Cow::Owned(format!("{line}; {next}"))))
+    Some(lines.fold(first, |line, next| line + "; " + &next))
 }
 
-/// Names and decoded values in their order, each name once.
-fn pairs(line: &str) -> Vec<(&str, String)> {
-    let mut pairs: Vec<(&str, String)> = Vec::new();
+fn latin_1(value: &HeaderValue) -> String {
+    value.as_bytes().iter().map(|byte| char::from(*byte)).collect()
+}
+
+/// Names and decoded values of the cookies that belong to a configured name, in their order, each name once. The others are not
+/// looked at: there may be thousands.
+fn pairs<'line>(line: &'line str, names: &[String]) -> Vec<(&'line str, String)> {
+    let mut pairs = Vec::new();
+    let mut known = HashSet::new();
     for piece in line.split(';') {
         let Some((name, value)) = piece.split_once('=') else { continue };
         let name = name.trim_matches([' ', '\t']);
-        if !pairs.iter().any(|(known, _)| *known == name) {
+        if names.iter().any(|prefix| name.starts_with(prefix.as_str())) && known.insert(name) {
             pairs.push((name, decode(value.trim_matches([' ', '\t']))));
         }
     }
@@ -80,27 +86,71 @@ fn percent_decode(value: &str) -> Option<Vec<u8>> {
 }
 
 fn join(pairs: &[(&str, String)], prefix: &str) -> String {
-    let mut chunks: Vec<(&str, &String)> = Vec::new();
     let belonging = pairs.iter().filter(|(name, value)| name.starts_with(prefix) && !value.is_empty());
-    for (name, value) in belonging {
-        // An insertion by comparison, since a name without a number compares as equal to every other.
-        let number = chunk_number(name);
-        let place = chunks
-            .iter()
-            .rposition(
-                |(before, _)| !matches!((chunk_number(before), number), (Some(before), Some(this)) if before > this),
-            )
-            .map_or(0, |position| position + 1);
-        chunks.insert(place, (name, value));
-    }
-    chunks.into_iter().map(|(_, value)| value.as_str()).collect()
+    let mut chunks: Vec<(f64, &str)> = belonging.map(|(name, value)| (chunk_number(name), value.as_str())).collect();
+    sort(&mut chunks);
+    chunks.into_iter().map(|(_, value)| value).collect()
 }
 
-/// `parseInt` of what follows the last dot.
-fn chunk_number(name: &str) -> Option<u64> {
-    let suffix = name.rsplit('.').next()?;
-    let digits = suffix.len() - suffix.trim_start_matches(|character: char| character.is_ascii_digit()).len();
-    suffix.get(..digits)?.parse().ok()
+/// `Array.prototype.sort` of V8 by the difference of the numbers. A name without a number compares as equal to every other, so the
+/// result depends on the way in which one sorts: a run from the start, then binary insertion. (V8 does so up to 63 items; more
+/// would not fit into a head, unless they are nearly empty.)
+fn sort(chunks: &mut [(f64, &str)]) {
+    // The difference is no number where one of the two is none, and is then neither below zero nor above.
+    let is_before = |one: (f64, &str), other: (f64, &str)| one.0 - other.0 < 0.0;
+    let Some(run) = leading_run(chunks, is_before) else { return };
+    for start in run..chunks.len() {
+        let (sorted, rest) = chunks.split_at_mut(start);
+        let Some(&mut pivot) = rest.first_mut() else { return };
+        let place = insertion_point(sorted, |chunk| is_before(pivot, chunk));
+        if let Some(moved) = chunks.get_mut(place..=start) {
+            moved.rotate_right(1);
+        }
+    }
+}
+
+/// Where binary insertion puts an item that goes before some. The halves must be V8's: with names that compare as equal to every other the
+/// way decides the result.
+fn insertion_point(sorted: &[(f64, &str)], goes_before: impl Fn((f64, &str)) -> bool) -> usize {
+    let (mut left, mut right) = (0, sorted.len());
+    while left < right {
+        let middle = left + (right - left) / 2;
+        if sorted.get(middle).is_some_and(|chunk| goes_before(*chunk)) {
+            right = middle;
+        } else {
+            left = middle + 1;
+        }
+    }
+    left
+}
+
+/// The length of the run that is sorted already; one that falls is turned round. `None` without two items.
+fn leading_run(chunks: &mut [(f64, &str)], is_before: impl Fn((f64, &str), (f64, &str)) -> bool) -> Option<usize> {
+    let [first, second, ..] = *chunks else { return None };
+    let is_falling = is_before(second, first);
+    let goes_on = |pair: &[(f64, &str)]| matches!(*pair, [one, next] if is_before(next, one) == is_falling);
+    let run = 1 + chunks.windows(2).take_while(|pair| goes_on(pair)).count();
+    if is_falling {
+        chunks.get_mut(..run)?.reverse();
+    }
+    Some(run)
+}
+
+/// `parseInt` of what follows the last dot; nothing after it counts as `0`. Not a number where `parseInt` finds none.
+fn chunk_number(name: &str) -> f64 {
+    let suffix = name.rsplit('.').next().filter(|suffix| !suffix.is_empty()).unwrap_or("0").trim_start();
+    let (sign, digits) = match suffix.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, suffix.strip_prefix('+').unwrap_or(suffix)),
+    };
+    let (radix, digits) = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(hexadecimal) => (16, hexadecimal),
+        None => (10, digits),
+    };
+    let numbers = digits.chars().map_while(|digit| digit.to_digit(radix));
+    let number = numbers
+        .fold(None, |number: Option<f64>, digit| Some(number.unwrap_or(0.0) * f64::from(radix) + f64::from(digit)));
+    number.map_or(f64::NAN, |number| sign * number)
 }
 
 /// A JWE in compact form: five parts, the first of them a JSON object in base64url.
@@ -153,6 +203,29 @@ mod tests {
         let line =
             "authjs.session-token.10=k; authjs.session-token.2=c; authjs.session-token.0=a; authjs.session-token.1=b";
         assert_eq!(read(&[line]), "abck");
+    }
+
+    #[test]
+    fn odd_names_are_sorted_as_v8_sorts_them() {
+        // Each line's result was printed by the session store of @auth/core 0.41.3 on Node 20.
+        assert_eq!(
+            read(&[
+                "authjs.session-token.2=2; authjs.session-token.0=0; authjs.session-token=B; authjs.session-token.1=1"
+            ]),
+            "012B"
+        );
+        assert_eq!(read(&["authjs.session-token.1=b; authjs.session-token.=a"]), "ab");
+        assert_eq!(read(&["authjs.session-token.0x10=c; authjs.session-token.2=b; authjs.session-token.-1=a"]), "abc");
+    }
+
+    #[test]
+    fn bytes_beyond_ascii_are_read_as_node_reads_them() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_bytes(b"authjs.session-token=\xe9").expect("a value"));
+        let names = ["authjs.session-token".to_owned()];
+        assert!(
+            matches!(CookieSession::read(&headers, &names), CookieSession::Token(token) if token.expose() == "\u{e9}")
+        );
     }
 
     #[test]
