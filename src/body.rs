@@ -15,6 +15,16 @@ use http_body::{Frame, SizeHint};
 pub struct Body {
     source: Source,
     held: Option<Box<dyn Any + Send + Sync>>,
+    watch: Option<Box<dyn FnOnce(End) + Send + Sync>>,
+}
+
+/// How a body ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With its last byte, as far as the connection has taken it.
+    Whole,
+    /// Before: its sender failed, or nobody was left to take it.
+    Cut,
 }
 
 enum Source {
@@ -35,12 +45,25 @@ impl Body {
 
     /// Bytes that are all there.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
-        Self { source: Source::Bytes(bytes.into()), held: None }
+        Self { source: Source::Bytes(bytes.into()), held: None, watch: None }
     }
 
     /// Bytes as they come.
     pub fn stream(stream: impl http_body::Body<Data = Bytes, Error = BodyCut> + Send + 'static) -> Self {
-        Self { source: Source::Stream(Box::pin(stream)), held: None }
+        Self { source: Source::Stream(Box::pin(stream)), held: None, watch: None }
+    }
+
+    /// Calls back once, when the body has ended.
+    pub fn watched(mut self, watch: impl FnOnce(End) + Send + Sync + 'static) -> Self {
+        self.watch = Some(Box::new(watch));
+        self
+    }
+
+    fn end(&mut self, end: End) {
+        self.held = None;
+        if let Some(watch) = self.watch.take() {
+            watch(end);
+        }
     }
 
     /// Keeps a value alive until the body has ended.
@@ -67,8 +90,10 @@ impl http_body::Body for Body {
                 Poll::Ready(next) => next,
             },
         };
-        if next.is_none() {
-            this.held = None;
+        match &next {
+            None => this.end(End::Whole),
+            Some(Err(_)) => this.end(End::Cut),
+            Some(Ok(_)) => {}
         }
         Poll::Ready(next)
     }
@@ -88,6 +113,14 @@ impl http_body::Body for Body {
     }
 }
 
+impl Drop for Body {
+    fn drop(&mut self) {
+        // Bytes that are all there have no end to wait for: an answer to HEAD is never asked for them.
+        let is_whole = matches!(self.source, Source::Bytes(_)) || http_body::Body::is_end_stream(self);
+        self.end(if is_whole { End::Whole } else { End::Cut });
+    }
+}
+
 impl fmt::Debug for Body {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match &self.source {
@@ -103,7 +136,22 @@ mod tests {
 
     use http_body_util::BodyExt;
 
-    use super::Body;
+    use super::{Body, BodyCut, End};
+
+    #[tokio::test]
+    async fn a_body_tells_how_it_ended() {
+        let (sender, mut ends) = tokio::sync::mpsc::unbounded_channel();
+        let watched = |body: Body| {
+            let sender = sender.clone();
+            body.watched(move |end| sender.send(end).expect("heard"))
+        };
+        drop(watched(Body::bytes("abc")));
+        assert_eq!(ends.recv().await, Some(End::Whole));
+        drop(watched(Body::stream(http_body_util::Empty::new().map_err(|_| BodyCut))));
+        assert_eq!(ends.recv().await, Some(End::Whole));
+        drop(watched(Body::stream(http_body_util::Full::new("abc".into()).map_err(|_| BodyCut))));
+        assert_eq!(ends.recv().await, Some(End::Cut));
+    }
 
     #[tokio::test]
     async fn what_is_held_is_let_go_at_the_end() {

@@ -1,7 +1,7 @@
 //! Time as data: the one place that reads the clocks.
 //!
-//! A request is stamped when it arrives ([`Now`]); every decision after that takes the stamp, so that a test can say what
-//! time it is.
+//! Whoever decides takes a [`Now`] or a [`UnixMillis`], so that a test can say what time it is. It is read where a session is
+//! decided on, not where its request began: a body may take its time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

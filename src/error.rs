@@ -113,6 +113,9 @@ pub enum Rejection {
     /// The deployment refused a call that the proxy made itself.
     #[error("The deployment refused a call of the proxy; see the proxy's log.")]
     UpstreamRefused,
+    /// An id or a session token of many kilobytes: no client could send the token back.
+    #[error("The user's id or the session's token is too long for a token.")]
+    TokenTooLong,
     /// A token could not be signed.
     #[error("A token could not be signed.")]
     SigningFailed,
@@ -144,6 +147,7 @@ impl Rejection {
             | Self::BodyCut
             | Self::BadFunctionPath
             | Self::BadClientVersion
+            | Self::TokenTooLong
             | Self::AdapterArgumentInvalid(_) => StatusCode::BAD_REQUEST,
             Self::ManyAuthorizations
             | Self::BadAuthorization
@@ -208,6 +212,7 @@ impl Rejection {
             Self::UpstreamTimeout => "UpstreamTimeout",
             Self::UpstreamUnreadable => "UpstreamUnreadable",
             Self::UpstreamRefused => "UpstreamRefused",
+            Self::TokenTooLong => "TokenTooLong",
             Self::SigningFailed => "SigningFailed",
         }
     }
@@ -247,6 +252,7 @@ impl Rejection {
             | Self::UpstreamTimeout
             | Self::UpstreamUnreadable
             | Self::UpstreamRefused
+            | Self::TokenTooLong
             | Self::SigningFailed => false,
         }
     }

@@ -1,20 +1,48 @@
 //! One binary in front of a Convex deployment, for apps that sign in with Auth.js.
+//!
+//! ```text
+//!  browser ────────► public listener ──┐                                ┌── Convex HTTP API
+//!                                      ├─► classify ► permit ► act ─────┤
+//!  Next.js server ─► adapter listener ─┘        │                       └── (dev) embedded deployment
+//!  operators ──────► admin listener             └─ answered here: cached session, token, JWKS, refusal
+//! ```
+//!
+//! The modules stand in the order in which a request meets them; `docs/design.md` says what each may know of the others.
 
-pub mod act;
-pub mod adapter;
-pub mod admin;
-pub mod classify;
+// From the command line to a configuration that cannot be wrong.
 pub mod cli;
 pub mod config;
-pub mod dev;
-pub mod launch;
-pub mod permit;
-pub mod pipeline;
+
+// A connection, and the order in which its requests are looked at.
 pub mod server;
+
+pub mod pipeline;
+
+// What is asked for, and who may ask: pure.
+pub mod classify;
+
+pub mod permit;
+
+pub mod adapter;
+
+// Who is signed in, and what shows it to the deployment.
 pub mod session;
+
 pub mod token;
+
+// The deployment, and what is done with it.
 pub mod upstream;
 
+pub mod act;
+
+// Beside a request's way.
+pub mod admin;
+
+pub mod dev;
+
+pub mod launch;
+
+// Known to all.
 pub mod body;
 pub mod clock;
 pub mod error;

@@ -27,7 +27,7 @@ mod relay;
 
 pub use self::{
     crossing::{CONVEX_CLIENT, Crossing, REQUEST_ID},
-    relay::relay,
+    relay::{relay, relay_request},
 };
 
 /// The client of one deployment. Cheap to clone.
@@ -126,7 +126,7 @@ impl Upstream {
     pub async fn send(&self, path: &'static str, crossing: Crossing, body: Body) -> Result<Response<Body>, Rejection> {
         let answer = self.exchange(path, crossing.headers, body, self.target.upstream_timeout).await?;
         let (head, body) = answer.into_parts();
-        readable(&head.headers)?;
+        readable(head.status, &head.headers)?;
         let mut response = Response::new(relay(body, self.target.stall));
         *response.status_mut() = head.status;
         *response.headers_mut() = crossing::back(&head.headers);
@@ -162,7 +162,7 @@ impl Upstream {
         let whole = async {
             let answer = self.exchange(path, crossing.headers, Body::bytes(body), within).await?;
             let (head, body) = answer.into_parts();
-            let content_type = readable(&head.headers)?.clone();
+            let content_type = readable(head.status, &head.headers)?.clone();
             let limited = http_body_util::Limited::new(body, self.target.answer_bytes);
             let body = limited.collect().await.map_err(|_| Rejection::UpstreamUnreadable)?.to_bytes();
             Ok(WholeAnswer { status: head.status, content_type, body })
@@ -201,7 +201,11 @@ impl Upstream {
 }
 
 /// An answer of Convex's is JSON, whatever its status; a page of some gateway's is not passed on.
-fn readable(headers: &HeaderMap) -> Result<&HeaderValue, Rejection> {
+fn readable(status: StatusCode, headers: &HeaderMap) -> Result<&HeaderValue, Rejection> {
+    // Convex redirects nobody, and what is not asked for in parts does not come in parts.
+    if status.is_redirection() || status.is_informational() {
+        return Err(Rejection::UpstreamUnreadable);
+    }
     let content_type = headers.get(header::CONTENT_TYPE).ok_or(Rejection::UpstreamUnreadable)?;
     if crate::permit::is_json(headers) { Ok(content_type) } else { Err(Rejection::UpstreamUnreadable) }
 }

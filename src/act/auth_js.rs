@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{Proxy, outbound};
 use crate::{
-    adapter::{Arguments, Function, Kind, NextStep, Touches, WireFunction, wire},
+    adapter::{Arguments, Function, Kind, NextStep, SecretCheck, Touches, WireFunction, wire},
     body::Body,
     classify::{FunctionPath, Lane},
     error::{JSON, Rejection},
@@ -38,9 +38,17 @@ impl Proxy {
         head: &request::Parts,
         body: Incoming,
     ) -> Result<Response<Body>, Rejection> {
-        let whole = self.intake.read(&head.headers, body).await?;
+        let whole = self.intake.read(arrival.ends.listener, &head.headers, body).await?;
         let _ = arrival.function.set(function.function().contract().name.to_owned());
         let policy = &self.config.adapter;
+        // No secret belongs here; one that is wrong is as wrong as anywhere.
+        let is_wrong = serde_json::from_slice::<&RawValue>(whole.bytes())
+            .ok()
+            .and_then(|body| Arguments::read(body).ok())
+            .is_some_and(|arguments| arguments.check_secret(&policy.secret) == SecretCheck::Wrong);
+        if is_wrong {
+            return Err(self.wrong_secrets.refuse(arrival.ends.peer, arrival.now.steady));
+        }
         let mut arguments = Vec::new();
         let call = wire::arguments(function, whole.bytes(), policy.nulls, &policy.secret, &mut arguments)
             .map_err(Rejection::AdapterArgumentInvalid)?;
@@ -98,7 +106,16 @@ impl Proxy {
         };
         self.metrics.upstream(started.elapsed());
         let whole = whole?;
-        if !whole.status.is_success() {
+        if !whole.status.is_success() || value(&whole.body).is_err() {
+            // Not why: Convex's sentence prints the arguments. The deployment's own log has it, under this id.
+            tracing::warn!(
+                target: "adapter",
+                id = arrival.id.to_str().unwrap_or_default(),
+                function = contract.name,
+                status = whole.status.as_u16(),
+                convex_request_id = convex_request_id(&whole.body),
+                "the deployment refused a function of the adapter: its log says why"
+            );
             return Err(Rejection::UpstreamRefused);
         }
         Ok(whole.body)
@@ -116,6 +133,13 @@ impl Proxy {
             }
         }
     }
+}
+
+/// The id in `[Request ID: 0123456789abcdef] Server Error`, by which the deployment's log has a failure.
+fn convex_request_id(answer: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(answer).ok()?;
+    let (id, _) = text.split_once("[Request ID: ")?.1.split_once(']')?;
+    (id.len() <= 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
 }
 
 fn value(answer: &[u8]) -> Result<&RawValue, Rejection> {

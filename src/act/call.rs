@@ -1,9 +1,16 @@
 //! Convex's own routes: calls of functions, read, decided on, written anew and sent.
 
-use std::time::Instant;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Instant,
+};
 
-use http::{Response, request};
-use http_body_util::Limited;
+use http::{Response, header, request};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
 use super::{Proxy, outbound};
@@ -30,7 +37,7 @@ impl Proxy {
             return Err(Rejection::NotJson);
         }
         let crossing = Crossing::from_caller(&head.headers)?.identified(&arrival.id);
-        let whole = self.intake.read(&head.headers, body).await?;
+        let whole = self.intake.read(arrival.ends.listener, &head.headers, body).await?;
         let calls = self.permit_all(arrival, caller, Envelope::read(lane, whole.bytes())?)?;
         if caller.credential() == Credential::None
             && let Some(answer) = self.recall_session(arrival, lane, &calls, &head.headers).await
@@ -56,15 +63,25 @@ impl Proxy {
         head: &request::Parts,
         body: Incoming,
     ) -> Result<Response<Body>, Rejection> {
+        let has_body = !body.is_end_stream();
+        if !permit::is_json(&head.headers) && (has_body || head.headers.contains_key(header::CONTENT_TYPE)) {
+            return Err(Rejection::NotJson);
+        }
         self.intake.check_unread(&head.headers, &body)?;
         let crossing = Crossing::from_caller(&head.headers)?.identified(&arrival.id);
         let crossing = self.identify(arrival, caller, &head.headers, &[], crossing).await?;
-        let stream = crate::upstream::relay(body, self.config.timeouts.stall);
-        let limited = http_body_util::BodyExt::map_err(Limited::new(stream, self.intake.body_bytes()), |_| BodyCut);
+        let caller_failed = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&caller_failed);
+        let stream = crate::upstream::relay_request(body, self.intake.within());
+        let limited = Limited::new(stream, self.intake.body_bytes()).map_err(move |_| {
+            noted.store(true, Relaxed);
+            BodyCut
+        });
         let started = Instant::now();
         let response = self.upstream.send("/api/query_ts", crossing, Body::stream(limited)).await;
         self.metrics.upstream(started.elapsed());
-        response
+        // A body that did not end breaks the call; that is not the deployment's doing.
+        response.map_err(|rejection| if caller_failed.load(Relaxed) { Rejection::BodyCut } else { rejection })
     }
 
     fn permit_all<'body>(

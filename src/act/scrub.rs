@@ -4,7 +4,7 @@
 //! was injected for a caller who never had it.
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, header};
 use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
 use serde_json::Value;
@@ -41,15 +41,19 @@ impl Scrub {
     ///
     /// # Errors
     ///
-    /// [`Rejection::UpstreamUnreadable`]: it did not end, or is larger than `bytes_at_most`.
+    /// [`Rejection::UpstreamUnreadable`]: it did not end, is larger than `bytes_at_most`, or is compressed.
     pub(super) async fn response(
         &self,
         response: Response<Body>,
         bytes_at_most: usize,
     ) -> Result<Response<Body>, Rejection> {
         let (mut head, body) = response.into_parts();
+        // It was asked for uncompressed; what cannot be looked into is not passed.
+        if head.headers.contains_key(header::CONTENT_ENCODING) {
+            return Err(Rejection::UpstreamUnreadable);
+        }
         let whole = Limited::new(body, bytes_at_most).collect().await.map_err(|_| Rejection::UpstreamUnreadable)?;
-        head.headers.remove(http::header::CONTENT_LENGTH);
+        head.headers.remove(header::CONTENT_LENGTH);
         Ok(Response::from_parts(head, Body::bytes(self.clean(whole.to_bytes()))))
     }
 

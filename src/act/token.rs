@@ -42,7 +42,7 @@ impl Proxy {
         if is_public && caller.cookies() == CookieStanding::Ignored {
             return Err(Rejection::OriginForbidden);
         }
-        let whole = self.intake.read(&head.headers, body).await?;
+        let whole = self.intake.read(arrival.ends.listener, &head.headers, body).await?;
         let asked = read_request(whole.bytes(), permit::is_json(&head.headers))?;
         let freshness = if asked.force_refresh == Some(true) { Freshness::Forced } else { Freshness::Reuse };
         let minted = if is_public {
@@ -105,7 +105,8 @@ fn read_request(body: &[u8], is_json: bool) -> Result<WireRequest<'_>, Rejection
 fn refuse(error: MintError) -> Rejection {
     match error {
         MintError::SessionOver => Rejection::NoSession,
-        MintError::TooLong | MintError::Cryptography => Rejection::SigningFailed,
+        MintError::TooLong => Rejection::TokenTooLong,
+        MintError::Cryptography => Rejection::SigningFailed,
     }
 }
 

@@ -3,7 +3,6 @@
 use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use http::header;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -13,19 +12,18 @@ use super::{
 };
 use crate::{
     clock::Now,
-    config::{Config, Mode},
+    config::{Config, ListenAddress, Mode},
     dev::{Deployment, DeploymentOptions},
     launch::{Running, Sockets},
+    server::Bound,
     telemetry,
 };
 
 /// `dev` cannot be started.
 #[derive(Debug, thiserror::Error)]
 enum DevProblem {
-    #[error(
-        "dev.listen = \"{address}\": {source}. Stop the other program, or choose another address: dev.listen in config.toml, or CONVEX_AUTH_PROXY__DEV__LISTEN."
-    )]
-    Listen { address: SocketAddr, source: io::Error },
+    #[error("the embedded deployment's socket cannot be used: {0}")]
+    Socket(#[from] io::Error),
     #[error("the embedded deployment cannot be made: {0}")]
     Deployment(#[from] crate::dev::DeploymentError),
     #[error(transparent)]
@@ -39,19 +37,21 @@ enum DevProblem {
 pub(super) fn run(file: Option<PathBuf>) -> ExitCode {
     let Some(config) = load(Mode::Dev, file) else { return ExitCode::from(WRONG) };
     telemetry::log_to_standard_error(&config.log);
-    let Some(sockets) = bind(&config) else { return ExitCode::FAILURE };
+    // Every busy port is told, not the first alone.
+    let deployment =
+        Bound::new("dev.listen", &ListenAddress::Tcp(config.dev.listen)).inspect_err(|problem| _ = complain(problem));
+    let (Some(sockets), Ok(deployment)) = (bind(&config), deployment) else { return ExitCode::FAILURE };
     with_runtime(async {
-        match serve(config, sockets).await {
+        match serve(config, sockets, deployment).await {
             Ok(code) => code,
             Err(problem) => complain(&problem),
         }
     })
 }
 
-async fn serve(config: Config, sockets: Sockets) -> Result<ExitCode, DevProblem> {
-    let address = config.dev.listen;
-    let listener = TcpListener::bind(address).await.map_err(|source| DevProblem::Listen { address, source })?;
-    let bound = listener.local_addr().map_err(|source| DevProblem::Listen { address, source })?;
+async fn serve(config: Config, sockets: Sockets, deployment: Bound) -> Result<ExitCode, DevProblem> {
+    let listener = deployment.into_tokio()?.ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
+    let bound = listener.local_addr()?;
     let config = settle(config, sockets.public(), bound);
     let deployment = Deployment::new(DeploymentOptions {
         adapter_secret: config.adapter.secret.clone(),

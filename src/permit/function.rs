@@ -42,7 +42,7 @@ pub enum FunctionRefusal {
 
 impl SecretHeld {
     /// The proxy's own right, for reads that it makes itself.
-    pub fn by_the_proxy() -> Self {
+    pub(crate) fn by_the_proxy() -> Self {
         Self(())
     }
 }

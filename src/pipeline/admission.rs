@@ -1,4 +1,6 @@
-//! How many requests may be under way at once. A place is held until the last byte of the answer.
+//! How many requests may be under way at once. A place is held until the answer's body has been handed over.
+//!
+//! An eighth of the places is kept from the public listener: whoever crowds it must not shut out the app's own server.
 
 use std::{
     future::Future,
@@ -9,16 +11,22 @@ use std::{
 
 use futures_util::future::{Either, Ready, ready};
 use http::Response;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tower::{Layer, Service};
 
 use super::Inbound;
-use crate::{body::Body, error::Rejection};
+use crate::{body::Body, classify::Listener, error::Rejection};
 
 /// The places of all listeners together.
 #[derive(Debug, Clone)]
 pub struct Admission {
     places: Arc<Semaphore>,
+    public_places: Arc<Semaphore>,
+}
+
+struct Place {
+    _public: Option<OwnedSemaphorePermit>,
+    _any: OwnedSemaphorePermit,
 }
 
 #[derive(Clone)]
@@ -35,7 +43,16 @@ pub(super) struct Admit<S> {
 impl Admission {
     /// As many places as `limits.requests_in_flight`.
     pub fn new(places: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))) }
+        let places = places.min(Semaphore::MAX_PERMITS);
+        Self { places: Arc::new(Semaphore::new(places)), public_places: Arc::new(Semaphore::new(places - places / 8)) }
+    }
+
+    fn take(&self, listener: Listener) -> Result<Place, TryAcquireError> {
+        let public = match listener {
+            Listener::Public => Some(Arc::clone(&self.public_places).try_acquire_owned()?),
+            Listener::Adapter | Listener::Admin => None,
+        };
+        Ok(Place { _public: public, _any: Arc::clone(&self.places).try_acquire_owned()? })
     }
 }
 
@@ -69,7 +86,7 @@ where
     }
 
     fn call(&mut self, inbound: Inbound) -> Self::Future {
-        let Ok(place) = Arc::clone(&self.admission.places).try_acquire_owned() else {
+        let Ok(place) = self.admission.take(inbound.arrival.ends.listener) else {
             return Either::Right(ready(Err(Rejection::TooManyRequests)));
         };
         let serving = self.inner.call(inbound);

@@ -9,12 +9,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tower::{Layer, Service};
 
 use crate::{
-    body::Body,
+    body::{Body, End},
     clock::Now,
     error::{Outcome, Rejection},
     server::{Arrival, Ends},
@@ -50,11 +50,12 @@ pub(super) struct Trace<S> {
     metrics: Arc<Metrics>,
 }
 
-/// The line of one request; written when the answer's head is there, or when nobody waits for it any more.
+/// The line of one request; written when the answer has ended, or when nobody waits for it any more.
 struct Line {
     arrival: Arc<Arrival>,
     metrics: Arc<Metrics>,
-    is_written: bool,
+    answer: Option<(StatusCode, Option<Rejection>)>,
+    is_cut: bool,
 }
 
 // === impl TraceLayer ===
@@ -90,26 +91,32 @@ where
 
     fn call(&mut self, (ends, request): Raw) -> Self::Future {
         let arrival = Arc::new(Arrival::new(ends, Now::read()));
-        let mut line = Line { arrival: Arc::clone(&arrival), metrics: Arc::clone(&self.metrics), is_written: false };
+        let mut line =
+            Line { arrival: Arc::clone(&arrival), metrics: Arc::clone(&self.metrics), answer: None, is_cut: false };
         let answering = self.inner.call(Inbound { arrival: Arc::clone(&arrival), request });
         Box::pin(async move {
             let Ok(mut response) = answering.await;
             response.headers_mut().insert(REQUEST_ID, arrival.id.clone());
-            line.write(Some(&response));
-            Ok(response)
+            line.answer = Some((response.status(), response.extensions().get().copied()));
+            Ok(response.map(|body| {
+                body.watched(move |end| {
+                    line.is_cut = end == End::Cut;
+                    drop(line);
+                })
+            }))
         })
     }
 }
 
 // === impl Line ===
 
-impl Line {
-    fn write(&mut self, response: Option<&Response<Body>>) {
-        self.is_written = true;
+impl Drop for Line {
+    fn drop(&mut self) {
         let Arrival { ends, now, id, route, function } = &*self.arrival;
-        let rejection = response.and_then(|response| response.extensions().get::<Rejection>());
-        let outcome = match (response, rejection) {
+        let rejection = self.answer.and_then(|(_, rejection)| rejection);
+        let outcome = match (self.answer, rejection) {
             (None, _) => "gone",
+            (Some(_), _) if self.is_cut => "cut",
             (Some(_), Some(rejection)) => rejection.outcome().as_str(),
             (Some(_), None) => Outcome::Answered.as_str(),
         };
@@ -126,18 +133,10 @@ impl Line {
             listener,
             route,
             function = function.get().map(String::as_str),
-            status = response.map(|response| response.status().as_u16()),
+            status = self.answer.map(|(status, _)| status.as_u16()),
             outcome,
-            reason = rejection.map(|rejection| rejection.code()),
+            reason = rejection.map(Rejection::code),
             ms = (took.as_secs_f64() * 1e6).round() / 1e3,
         );
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        if !self.is_written {
-            self.write(None);
-        }
     }
 }

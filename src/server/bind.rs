@@ -60,16 +60,15 @@ enum BindReason {
 
 fn advice(key: &str, reason: &BindReason) -> String {
     let variable = format!("CONVEX_AUTH_PROXY__{}", key.to_uppercase().replace('.', "__"));
+    let change = format!("{key} in config.toml, or {variable}.");
     match reason {
         BindReason::SharedDirectory => {
             " Name a socket in a directory of its own, such as unix:/run/convex-auth-proxy/adapter.sock.".to_owned()
         }
-        BindReason::Busy
-        | BindReason::Forbidden
-        | BindReason::NoSuchAddress
-        | BindReason::NotASocket
-        | BindReason::Other(_) => {
-            format!(" Stop the other program, or choose another address: {key} in config.toml, or {variable}.")
+        BindReason::Busy => format!(" Stop the other program, or choose another address: {change}"),
+        BindReason::NotASocket => format!(" Move it away, or choose another path: {change}"),
+        BindReason::Forbidden | BindReason::NoSuchAddress | BindReason::Other(_) => {
+            format!(" Choose another address: {change}")
         }
     }
 }
@@ -103,6 +102,18 @@ impl Bound {
         match self.address {
             ListenAddress::Tcp(address) => Some(address),
             ListenAddress::Unix(_) => None,
+        }
+    }
+
+    /// The socket for a listener of Tokio's; none for a unix socket.
+    ///
+    /// # Errors
+    ///
+    /// [`std::io::Error`]: no runtime, or no more descriptors.
+    pub fn into_tokio(self) -> io::Result<Option<tokio::net::TcpListener>> {
+        match self.socket {
+            Socket::Tcp(listener) => tokio::net::TcpListener::from_std(listener).map(Some),
+            Socket::Unix(_) => Ok(None),
         }
     }
 

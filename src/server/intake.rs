@@ -16,7 +16,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use crate::error::Rejection;
+use crate::{classify::Listener, error::Rejection};
 
 /// The bounds, shared by all requests.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct Intake {
 #[derive(Debug)]
 struct Budget {
     free_bytes: AtomicUsize,
+    /// Kept from the public listener: whoever fills the memory there must not shut out the app's own server.
+    reserve_bytes: usize,
 }
 
 /// A body in memory. Its bytes count against `limits.buffered_bytes` until this is dropped; `Debug` does not show them.
@@ -68,7 +70,10 @@ impl Intake {
         Self {
             body_bytes: limits.body_bytes,
             within: timeouts.body,
-            budget: Arc::new(Budget { free_bytes: AtomicUsize::new(limits.buffered_bytes) }),
+            budget: Arc::new(Budget {
+                free_bytes: AtomicUsize::new(limits.buffered_bytes),
+                reserve_bytes: limits.buffered_bytes / 8,
+            }),
         }
     }
 
@@ -80,12 +85,12 @@ impl Intake {
     /// - [`Rejection::BodyTooLarge`]: by its declared length, before a byte is read, or as it comes.
     /// - [`Rejection::TooManyBytes`]: other requests hold the memory.
     /// - [`Rejection::BodyTimeout`], [`Rejection::BodyCut`]: it did not end, or not rightly.
-    pub async fn read(&self, headers: &HeaderMap, body: Incoming) -> Result<WholeBody, Rejection> {
+    pub async fn read(&self, listener: Listener, headers: &HeaderMap, body: Incoming) -> Result<WholeBody, Rejection> {
         refuse_encoding(headers)?;
         if body.size_hint().lower() > self.body_bytes as u64 {
             return Err(Rejection::BodyTooLarge);
         }
-        timeout(self.within, self.collect(body)).await.unwrap_or(Err(Rejection::BodyTimeout))
+        timeout(self.within, self.collect(listener, body)).await.unwrap_or(Err(Rejection::BodyTimeout))
     }
 
     /// Checks the length that a body declares, where it is passed on unread.
@@ -103,13 +108,19 @@ impl Intake {
         self.body_bytes
     }
 
-    async fn collect(&self, mut body: Incoming) -> Result<WholeBody, Rejection> {
+    /// How long a body may take.
+    pub fn within(&self) -> Duration {
+        self.within
+    }
+
+    async fn collect(&self, listener: Listener, mut body: Incoming) -> Result<WholeBody, Rejection> {
         let mut lease = Lease { budget: Arc::clone(&self.budget), bytes: 0 };
+        let untouched_bytes = if listener == Listener::Public { self.budget.reserve_bytes } else { 0 };
         let mut whole = BytesMut::new();
         let mut only: Option<Bytes> = None;
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| Rejection::BodyCut)?.into_data() else { continue };
-            lease.grow(data.len())?;
+            lease.grow(data.len(), untouched_bytes)?;
             if lease.bytes > self.body_bytes {
                 return Err(Rejection::BodyTooLarge);
             }
@@ -133,10 +144,12 @@ fn refuse_encoding(headers: &HeaderMap) -> Result<(), Rejection> {
 }
 
 impl Lease {
-    fn grow(&mut self, bytes: usize) -> Result<(), Rejection> {
+    fn grow(&mut self, bytes: usize, untouched_bytes: usize) -> Result<(), Rejection> {
         self.budget
             .free_bytes
-            .fetch_update(Relaxed, Relaxed, |free| free.checked_sub(bytes))
+            .fetch_update(Relaxed, Relaxed, |free| {
+                free.checked_sub(bytes).filter(|left| bytes == 0 || *left >= untouched_bytes)
+            })
             .map_err(|_| Rejection::TooManyBytes)?;
         self.bytes += bytes;
         Ok(())

@@ -14,17 +14,23 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::body::{Body, BodyCut};
 
-/// Passes a body on piece by piece. A sender that stays silent for longer than `stall` is given up on.
+/// Passes an answer's body on piece by piece. A sender that stays silent for longer than `stall` is given up on.
 pub fn relay(incoming: Incoming, stall: Duration) -> Body {
-    Body::stream(Relay { incoming, stall, silence: sleep(stall) })
+    Body::stream(Relay { incoming, stall: Some(stall), patience: sleep(stall) })
+}
+
+/// Passes a request's body on piece by piece. It must end `within` that time, however steadily it drips.
+pub fn relay_request(incoming: Incoming, within: Duration) -> Body {
+    Body::stream(Relay { incoming, stall: None, patience: sleep(within) })
 }
 
 pin_project! {
     struct Relay {
         incoming: Incoming,
-        stall: Duration,
+        // How much patience each piece earns anew; none for a body that has a time in all.
+        stall: Option<Duration>,
         #[pin]
-        silence: Sleep,
+        patience: Sleep,
     }
 }
 
@@ -36,13 +42,15 @@ impl http_body::Body for Relay {
         let mut this = self.project();
         match Pin::new(&mut *this.incoming).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
-                this.silence.as_mut().reset(Instant::now() + *this.stall);
+                if let Some(stall) = this.stall {
+                    this.patience.as_mut().reset(Instant::now() + *stall);
+                }
                 // Trailers could carry what the table of headers keeps back.
                 Poll::Ready(frame.into_data().ok().map(|data| Ok(Frame::data(data))))
             }
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BodyCut))),
             Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => this.silence.as_mut().poll(context).map(|()| Some(Err(BodyCut))),
+            Poll::Pending => this.patience.as_mut().poll(context).map(|()| Some(Err(BodyCut))),
         }
     }
 
