@@ -11,13 +11,14 @@ use convex_auth_proxy::{
     dev::{Deployment, DeploymentOptions},
     launch::{Running, Sockets},
 };
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
     client::{Answer, Request, get, post, raw},
     connection::Connection,
-    scripted::{Received, Scripted},
+    scripted::{NOTHING, Received, Scripted, Seen},
 };
 
 /// The secret that proxy and deployment share in every world.
@@ -32,6 +33,7 @@ pub(crate) struct World {
     pub(crate) admin: SocketAddr,
     pub(crate) deployment: Option<Deployment>,
     running: Option<Running>,
+    config: Config,
     stop_deployment: CancellationToken,
 }
 
@@ -83,13 +85,14 @@ impl World {
     ) -> Self {
         let (public, adapter, admin) = (sockets.public(), sockets.adapter(), sockets.admin());
         let none = SocketAddr::from(([127, 0, 0, 1], 0));
-        let running = Running::start(config, sockets).unwrap();
+        let running = Running::start(config.clone(), sockets).unwrap();
         Self {
             public: public.unwrap(),
             adapter: adapter.unwrap_or(none),
             admin: admin.unwrap_or(none),
             deployment,
             running: Some(running),
+            config,
             stop_deployment,
         }
     }
@@ -155,4 +158,35 @@ fn configure(upstream: SocketAddr, settings: &[(&str, &str)]) -> (Config, Socket
     let sockets = Sockets::bind(&config).unwrap();
     let issuer = format!("http://{}{}", sockets.public().unwrap(), config.listen.base_path);
     (config.with_issuer(issuer), sockets)
+}
+
+impl World {
+    /// Two proxies that share nothing but the deployment and their configuration, as two replicas do. The first is the issuer.
+    pub(crate) async fn replicas(settings: &[(&str, &str)]) -> (Self, Self) {
+        let first = Self::with(settings).await;
+        let config = first.config.clone();
+        let upstream = SocketAddr::from(([127, 0, 0, 1], config.upstream.url.port().unwrap()));
+        let (other, sockets) = configure(upstream, settings);
+        let config = other.with_issuer(config.token.issuer);
+        let second = Self::start(config, sockets, first.deployment.clone(), CancellationToken::new());
+        (first, second)
+    }
+
+    /// What the proxy was told.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// A POST of one call in Convex's own format, to the listener at that address.
+    pub(crate) async fn call(&self, to: SocketAddr, lane: &str, path: &str, args: Value) -> Answer {
+        let call = serde_json::json!({ "path": path, "args": [args], "format": "convex_encoded_json" });
+        post(to, &format!("/api/{lane}")).json(&call).send().await
+    }
+
+    /// The requests that the embedded deployment got for functions: their targets and bodies, in their order.
+    pub(crate) fn received(&self) -> Vec<Seen> {
+        let requests = self.deployment.as_ref().unwrap().requests();
+        let calls = requests.into_iter().filter(|request| request.target.starts_with("/api/"));
+        calls.map(|request| Seen::new(&request.target, &request.headers, &request.body)).collect()
+    }
 }

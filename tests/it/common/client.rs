@@ -159,3 +159,10 @@ impl Request {
         self.to
     }
 }
+
+impl Answer {
+    /// All values of a header, in their order.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        self.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
+    }
+}

@@ -167,3 +167,61 @@ impl Received {
         }
     }
 }
+
+/// What is left of a request when it was answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    /// The request line's target.
+    pub(crate) target: String,
+    /// Header names, lower case, and values.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+/// The answer of a function that returned nothing.
+pub(crate) const NOTHING: &str = r#"{"status":"success","value":null}"#;
+
+impl Scripted {
+    /// Sends a request through the proxy and answers the one request that comes of it.
+    pub(crate) async fn pass(&mut self, request: crate::common::Request, body: &str) -> (Seen, crate::common::Answer) {
+        let mut sending = tokio::spawn(request.send());
+        let received = tokio::select! {
+            received = self.next() => received,
+            answer = &mut sending => panic!("nothing went upstream: {:?}", answer.unwrap().text()),
+        };
+        let seen = received.seen();
+        received.answer(body).await;
+        (seen, sending.await.unwrap())
+    }
+}
+
+impl Received {
+    pub(crate) fn seen(&self) -> Seen {
+        let headers = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        Seen {
+            target: self.target().to_owned(),
+            headers: headers.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect(),
+            body: String::from_utf8(self.body.clone()).unwrap(),
+        }
+    }
+}
+
+impl Seen {
+    pub(crate) fn new(target: &str, headers: &http::HeaderMap, body: &[u8]) -> Self {
+        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        Self {
+            target: target.to_owned(),
+            headers: headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    /// All values of a header.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        self.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
