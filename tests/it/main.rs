@@ -11,6 +11,16 @@ mod common;
 
 // A whole small life: sign in, read, write, sign out.
 mod journey;
+// Who may call what, on every lane.
+mod policy;
+// The adapter's secret: added, demanded, never doubled.
+mod secret;
+// Dates and nulls, on both wires.
+mod codec;
+// Cookies, tokens, key documents.
+mod token;
+// Sessions from memory, and when not.
+mod session;
 // Connections: how they are read, bounded, kept and ended.
 mod server;
 // A deployment that is down, late or talks nonsense, and clients that leave.

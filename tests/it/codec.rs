@@ -1,0 +1,383 @@
+//! Dates and nulls through the whole proxy: on Convex's wire as the guide's adapter speaks it, and on Auth.js's own.
+
+use serde_json::{Value, json};
+
+use crate::common::{NOTHING, SECRET, Scripted, World, post};
+
+/// `2026-01-31T23:59:59.999Z`.
+const MILLIS: i64 = 1_769_903_999_999;
+const ISO: &str = "2026-01-31T23:59:59.999Z";
+
+/// What the deployment gets as `args` for arguments on the adapter listener; both are JSON text.
+async fn received(world: &World, scripted: &mut Scripted, function: &str, args: &str) -> String {
+    let lane = if function.starts_with("get") || function.starts_with("list") { "query" } else { "mutation" };
+    let body = format!(r#"{{"path":"authAdapter:{function}","args":{args}}}"#);
+    let (seen, _) = scripted.pass(post(world.adapter, &format!("/api/{lane}")).body(body), NOTHING).await;
+    let open = format!(r#"{{"path":"authAdapter:{function}","args":"#);
+    seen.body
+        .strip_prefix(&open)
+        .and_then(|rest| rest.strip_suffix('}'))
+        .unwrap_or_else(|| panic!("{}", seen.body))
+        .to_owned()
+}
+
+fn with_secret(members: &str) -> String {
+    format!(r#"{{{members},"secret":"{SECRET}"}}"#)
+}
+
+#[tokio::test]
+async fn dates_become_epoch_milliseconds_where_the_contract_has_them() {
+    let (world, mut scripted) = World::scripted(&[]).await;
+    for (function, members) in [
+        ("createUser", r#""user":{"email":"e","emailVerified":DATE}"#),
+        ("updateUser", r#""user":{"id":"u","emailVerified":DATE}"#),
+        ("createSession", r#""session":{"sessionToken":"t","userId":"u","expires":DATE}"#),
+        ("updateSession", r#""session":{"expires":DATE,"sessionToken":"t"}"#),
+        ("createVerificationToken", r#""verificationToken":{"identifier":"i","expires":DATE,"token":"t"}"#),
+    ] {
+        for (date, number) in [
+            (ISO, MILLIS.to_string()),
+            ("2026-02-01T01:59:59.999+02:00", MILLIS.to_string()),
+            ("2026-01-31T23:59:59.999999999Z", MILLIS.to_string()),
+            ("2026-01-31", "1769817600000".to_owned()),
+            ("1969-12-31T23:59:59.999Z", "-1".to_owned()),
+            ("+275760-09-13", "8640000000000000".to_owned()),
+            ("-271821-04-20T00:00:00.000Z", "-8640000000000000".to_owned()),
+            (r"2026-01-\u0033\u0031", "1769817600000".to_owned()),
+        ] {
+            let members_in = members.replace("DATE", &format!("\"{date}\""));
+            let members_out = with_secret(&members.replace("DATE", &number));
+            assert_eq!(received(&world, &mut scripted, function, &format!("{{{members_in}}}")).await, members_out);
+            let in_array = received(&world, &mut scripted, function, &format!("[{{{members_in}}}]")).await;
+            assert_eq!(in_array, format!("[{members_out}]"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_32_numbers_keep_every_byte() {
+    let (world, mut scripted) = World::scripted(&[]).await;
+    for number in
+        ["1.7e12", "1700000000000.0", "1700000000000", "1.70E+12", "-0", "1e-320", "9007199254740993", "1e999"]
+    {
+        for members in [
+            format!(r#""session":{{"sessionToken":"t","userId":"u","expires":{number},"n":{number}}}"#),
+            format!(r#""session":{number}"#),
+            format!(r#""n":{number},"session":{{"expires":{{"$float":"AAAAAAAAAIA="}}}}"#),
+        ] {
+            let args = format!("{{{members}}}");
+            assert_eq!(received(&world, &mut scripted, "createSession", &args).await, with_secret(&members));
+        }
+    }
+    let members = r#""credentialID":"c","newCounter":1.70e1"#;
+    let args = format!("{{{members}}}");
+    assert_eq!(received(&world, &mut scripted, "updateAuthenticatorCounter", &args).await, with_secret(members));
+}
+
+#[tokio::test]
+async fn nulls_are_left_out_of_the_arguments_and_of_the_row() {
+    let args = r#"[{"x":null,"user":{"email":"e","name":null,"emailVerified":null,"image":null,"deep":{"null":null},"list":[null]}}]"#;
+    let (world, mut scripted) = World::scripted(&[]).await;
+    let dropped = with_secret(r#""user":{"email":"e","deep":{"null":null},"list":[null]}"#);
+    assert_eq!(received(&world, &mut scripted, "createUser", args).await, format!("[{dropped}]"));
+    let account = r#"{"account":{"userId":"u","refresh_token":null,"scope":"s"},"more":null}"#;
+    let dropped = with_secret(r#""account":{"userId":"u","scope":"s"}"#);
+    assert_eq!(received(&world, &mut scripted, "linkAccount", account).await, dropped);
+    // In a row that the contract does not have, a null is a value like any other.
+    let foreign = r#"{"profile":{"name":null}}"#;
+    let kept = with_secret(r#""profile":{"name":null}"#);
+    assert_eq!(received(&world, &mut scripted, "createUser", foreign).await, kept);
+    assert_eq!(received(&world, &mut scripted, "addedLater", r#"{"x":null}"#).await, with_secret(r#""x":null"#));
+
+    let (world, mut scripted) = World::scripted(&[("ADAPTER__NULLS", "keep")]).await;
+    let kept = received(&world, &mut scripted, "createUser", args).await;
+    assert_eq!(kept, args.replace("}}]", &format!(r#"}},"secret":"{SECRET}"}}]"#)));
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_date_is_refused_by_the_fields_name_and_not_its_value() {
+    let (world, scripted) = World::scripted(&[]).await;
+    for (function, members, field) in [
+        ("createUser", r#""user":{"emailVerified":DATE}"#, "user.emailVerified"),
+        ("updateUser", r#""user":{"emailVerified":DATE}"#, "user.emailVerified"),
+        ("createSession", r#""session":{"expires":DATE}"#, "session.expires"),
+        ("updateSession", r#""session":{"expires":DATE}"#, "session.expires"),
+        ("createVerificationToken", r#""verificationToken":{"expires":DATE}"#, "verificationToken.expires"),
+    ] {
+        for date in [
+            "canary",
+            "",
+            "2026-01-31T23:59:59",
+            "2026-02-30",
+            "2026-01-31 23:59:59Z",
+            "2026-01-31T25:00:00Z",
+            "-000000-01-01",
+            "+275760-09-13T00:00:00.001Z",
+            "1769903999999",
+            "Sat Jan 31 2026",
+            r"\ud800",
+        ] {
+            let members = members.replace("DATE", &format!("\"{date}\""));
+            for (to, secret) in [(world.adapter, String::new()), (world.public, format!(r#","secret":"{SECRET}""#))] {
+                let body = format!(r#"{{"path":"authAdapter:{function}","args":[{{{members}{secret}}}]}}"#);
+                let answer = post(to, "/api/mutation").body(body).send().await;
+                assert_eq!(answer.refusal(), (400, "AdapterArgumentInvalid".to_owned()), "{function} {date}");
+                let message = answer.value()["message"].as_str().unwrap().to_owned();
+                assert!(message.starts_with(&format!("`{field}` is not a date: ")), "{message}");
+                assert!(date.is_empty() || !message.contains(date), "{message}");
+            }
+        }
+    }
+    assert!(!scripted.has_next());
+    let no_offset = r#"{"path":"authAdapter:createSession","args":{"session":{"expires":"2026-01-01T00:00"}}}"#;
+    let answer = post(world.adapter, "/api/mutation").body(no_offset).send().await;
+    insta::assert_snapshot!(answer.text(), @r#"{"code":"AdapterArgumentInvalid","message":"`session.expires` is not a date: a time needs an offset, `Z` or one such as `+02:00`: without it, it is local time"}"#);
+}
+
+#[tokio::test]
+async fn a_row_with_a_member_twice_is_refused() {
+    let (world, scripted) = World::scripted(&[]).await;
+    for args in [
+        r#"{"session":{"expires":1,"expires":"2026-01-01"}}"#,
+        r#"{"session":{"sessionToken":"a","\u0073essionToken":"b","expires":1}}"#,
+        r#"{"session":{"expires":1},"session":{"expires":2}}"#,
+    ] {
+        let body = format!(r#"{{"path":"authAdapter:createSession","args":{args}}}"#);
+        let answer = post(world.adapter, "/api/mutation").body(body).send().await;
+        assert_eq!(answer.refusal(), (400, "AdapterArgumentInvalid".to_owned()), "{args}");
+    }
+    assert!(!scripted.has_next());
+}
+
+#[tokio::test]
+async fn a_text_that_looks_like_a_date_stays_where_the_contract_has_none() {
+    let (world, mut scripted) = World::scripted(&[]).await;
+    for (function, members) in [
+        (
+            "createUser",
+            format!(
+                r#""emailVerified":"{ISO}","user":{{"name":"{ISO}","expires":"{ISO}","x":{{"emailVerified":"{ISO}"}}}}"#
+            ),
+        ),
+        (
+            "createSession",
+            format!(r#""user":{{"emailVerified":"{ISO}"}},"session":{{"emailVerified":"{ISO}","userId":"{ISO}"}}"#),
+        ),
+        ("linkAccount", format!(r#""account":{{"expires_at":"{ISO}","expires":"{ISO}"}}"#)),
+        ("getUser", format!(r#""id":"{ISO}""#)),
+        ("getUserByEmail", format!(r#""email":"{ISO}","user":{{"emailVerified":"no date"}}"#)),
+        ("useVerificationToken", format!(r#""identifier":"{ISO}","token":"{ISO}""#)),
+        (
+            "addedLater",
+            format!(r#""user":{{"emailVerified":"{ISO}","emailVerified":"no date"}},"session":{{"expires":"{ISO}"}}"#),
+        ),
+    ] {
+        let args = format!("{{{members}}}");
+        assert_eq!(received(&world, &mut scripted, function, &args).await, with_secret(&members));
+    }
+}
+
+#[tokio::test]
+async fn white_space_and_escapes_of_values_stay() {
+    let (world, mut scripted) = World::scripted(&[]).await;
+    let args = r#"{ "user" : { "email" : "\u00e9\/\ud800" , "\u006eame" : [ 1 , { } ] } , "x" : [ null ] }"#;
+    let expected = with_secret(r#""user":{"email":"\u00e9\/\ud800","\u006eame":[ 1 , { } ]},"x":[ null ]"#);
+    assert_eq!(received(&world, &mut scripted, "updateUser", args).await, expected);
+}
+
+#[tokio::test]
+async fn rule_32_an_adapter_functions_answer_passes_byte_for_byte() {
+    let (world, mut scripted) = World::scripted(&[]).await;
+    let answers = [
+        "{ \"value\" : {\"_id\":\"u\",\"emailVerified\":1.7e12,\"expires\":\"2026-01-01\",\"x\":null}, \"status\":\"success\" }\n",
+        r#"{"status":"error","errorMessage":"[Request ID: 1] Server Error","logLines":[]}"#,
+        r#"{"status":"success","value":null}"#,
+    ];
+    for (lane, function) in [("query", "getUser"), ("query", "getSessionAndUser"), ("mutation", "createUser")] {
+        for body in answers {
+            let call = format!(r#"{{"path":"authAdapter:{function}","args":{{"sessionToken":"t","more":1}}}}"#);
+            let (_, answer) = scripted.pass(post(world.adapter, &format!("/api/{lane}")).body(call), body).await;
+            assert_eq!((answer.status, answer.text().as_str()), (200, body), "{function}");
+            assert_eq!(answer.all("content-type"), ["application/json"]);
+        }
+    }
+    // An answer that the session cache reads passes as it came too.
+    let row = "{\"status\":\"success\", \"value\":{\"user\":{\"_id\":\"u\",\"email\":\"e\"},\n\"session\":{\"expires\":4.1024448e12,\"userId\":\"u\"}} }";
+    let call = r#"{"path":"authAdapter:getSessionAndUser","args":{"sessionToken":"t"}}"#;
+    let (_, answer) = scripted.pass(post(world.adapter, "/api/query").body(call), row).await;
+    assert_eq!(answer.text(), row);
+    assert_eq!(post(world.adapter, "/api/query").body(call).send().await.text(), row, "from memory");
+}
+
+#[tokio::test]
+async fn dates_of_the_convex_wire_are_stored_as_numbers() {
+    let world = World::new().await;
+    let user = json!({ "user": { "email": "ada@example.com", "name": null, "emailVerified": ISO } });
+    let created = world.call(world.adapter, "mutation", "authAdapter:createUser", user).await.ok();
+    let stored =
+        world.call(world.adapter, "query", "authAdapter:getUser", json!({ "id": created["value"] })).await.ok();
+    assert_eq!(stored["value"]["emailVerified"], json!(MILLIS as f64));
+    assert_eq!(stored["value"].get("name"), None);
+    let bodies: Vec<_> = world.received().into_iter().map(|seen| seen.json()["args"][0].clone()).collect();
+    assert_eq!(bodies[0], json!({ "user": { "email": "ada@example.com", "emailVerified": MILLIS }, "secret": SECRET }));
+}
+
+/// An answer of the Auth.js wire that must be 200.
+async fn adapter(world: &World, function: &str, body: Value) -> Value {
+    post(world.adapter, &format!("/adapter/{function}")).json(&body).send().await.ok()
+}
+
+#[tokio::test]
+async fn the_auth_js_wire_takes_and_gives_what_auth_js_has() {
+    let world = World::new().await;
+    // Auth.js makes an id up and sends nulls; Convex's id comes back.
+    let user = json!({ "id": "b5c4", "email": "ada@example.com", "name": "Ada", "image": null, "emailVerified": null });
+    let created = adapter(&world, "createUser", json!({ "user": user })).await;
+    let id = created["id"].as_str().unwrap().to_owned();
+    assert_ne!(id, "b5c4");
+    assert_eq!(created, json!({ "email": "ada@example.com", "name": "Ada", "emailVerified": null, "id": id }));
+
+    let expires = "2100-01-01T00:00:00.000Z";
+    let session = json!({ "sessionToken": "t", "userId": id, "expires": expires });
+    let created = adapter(&world, "createSession", json!({ "session": session })).await;
+    let session_id = created["id"].as_str().unwrap().to_owned();
+    let session = json!({ "sessionToken": "t", "userId": id, "expires": expires, "id": session_id });
+    assert_eq!(created, session);
+
+    let both = adapter(&world, "getSessionAndUser", json!({ "sessionToken": "t" })).await;
+    let user = json!({ "email": "ada@example.com", "name": "Ada", "emailVerified": null, "id": id });
+    assert_eq!(both, json!({ "session": session, "user": user }));
+
+    // The stored row, not the argument.
+    let updated = adapter(&world, "updateUser", json!({ "user": { "id": id, "emailVerified": ISO } })).await;
+    let user = json!({ "email": "ada@example.com", "name": "Ada", "emailVerified": ISO, "id": id });
+    assert_eq!(updated, user);
+    let both = adapter(&world, "getSessionAndUser", json!({ "sessionToken": "t" })).await;
+    assert_eq!(both, json!({ "session": session, "user": user }));
+
+    assert_eq!(adapter(&world, "deleteSession", json!({ "sessionToken": "t" })).await, session);
+    assert_eq!(adapter(&world, "deleteSession", json!({ "sessionToken": "t" })).await, json!(null));
+    assert_eq!(adapter(&world, "getSessionAndUser", json!({ "sessionToken": "t" })).await, json!(null));
+
+    for seen in world.received() {
+        assert_eq!(seen.body.matches(SECRET).count(), 1, "{}", seen.body);
+        assert!(!seen.body.contains("null") && !seen.body.contains(ISO), "{}", seen.body);
+    }
+}
+
+#[tokio::test]
+async fn the_auth_js_wire_leaves_out_what_is_convexs_own() {
+    let (world, mut scripted) = World::scripted(&[("CACHE__TTL", "0s")]).await;
+    let row = r#"{"status":"success","value":{"session":{"_id":"s","_creationTime":1.5,"userId":"u","expires":1.7e12,"sessionToken":"t"},"user":{"_creationTime":1.5,"_id":"u","email":"é","role":{"_id":"kept"},"emailVerified":1700000000000.0}}}"#;
+    let request = post(world.adapter, "/adapter/getSessionAndUser").body(r#"{"sessionToken":"t"}"#);
+    let (seen, answer) = scripted.pass(request, row).await;
+    assert_eq!(seen.json()["format"], json!("convex_encoded_json"));
+    insta::assert_snapshot!(answer.text(), @r#"{"session":{"userId":"u","sessionToken":"t","expires":"2023-11-14T22:13:20.000Z","id":"s"},"user":{"email":"é","role":{"_id":"kept"},"emailVerified":"2023-11-14T22:13:20.000Z","id":"u"}}"#);
+    assert_eq!(answer.all("content-type"), ["application/json"]);
+    let without_date = row.replace(r#","emailVerified":1700000000000.0"#, "");
+    let request = post(world.adapter, "/adapter/getSessionAndUser").body(r#"{"sessionToken":"t"}"#);
+    let (_, answer) = scripted.pass(request, &without_date).await;
+    assert_eq!(answer.value()["user"]["emailVerified"], json!(null));
+}
+
+#[tokio::test]
+async fn the_auth_js_wire_names_what_is_missing() {
+    let (world, scripted) = World::scripted(&[]).await;
+    let mut told = String::new();
+    for (function, body) in [
+        ("createUser", "{}"),
+        ("createUser", r#"{"user":null}"#),
+        ("createUser", r#"{"user":"canary"}"#),
+        ("createUser", r#"{"user":{"emailVerified":"canary"}}"#),
+        ("updateUser", "{}"),
+        ("updateUser", r#"{"user":{"name":"canary"}}"#),
+        ("updateUser", r#"{"user":{"id":7}}"#),
+        ("createSession", "{}"),
+        ("createSession", r#"{"session":{"sessionToken":"canary"}}"#),
+        ("getSessionAndUser", "{}"),
+        ("getSessionAndUser", r#"{"sessionToken":7}"#),
+        ("deleteSession", r#"{"token":"canary"}"#),
+        ("deleteSession", ""),
+        ("deleteSession", r#"["canary"]"#),
+        ("deleteSession", r#"{"sessionToken":"canary","sessionToken":"canary"}"#),
+    ] {
+        let answer = post(world.adapter, &format!("/adapter/{function}")).body(body).send().await;
+        assert_eq!(answer.refusal(), (400, "AdapterArgumentInvalid".to_owned()), "{function} {body}");
+        assert!(!answer.text().contains("canary"), "{}", answer.text());
+        told.push_str(&format!("{function} {body}: {}\n", answer.value()["message"].as_str().unwrap()));
+    }
+    insta::assert_snapshot!(told, @r#"
+    createUser {}: `user` is missing
+    createUser {"user":null}: `user` is missing
+    createUser {"user":"canary"}: `user` must be an object
+    createUser {"user":{"emailVerified":"canary"}}: `user.emailVerified` is not a date: write it in ISO 8601 as in 2026-01-31T23:59:59.999Z, or send epoch milliseconds as a number
+    updateUser {}: `user` is missing
+    updateUser {"user":{"name":"canary"}}: `user.id` is missing
+    updateUser {"user":{"id":7}}: `user.id` must be a string
+    createSession {}: `session` is missing
+    createSession {"session":{"sessionToken":"canary"}}: `session.expires` is missing
+    getSessionAndUser {}: `sessionToken` is missing
+    getSessionAndUser {"sessionToken":7}: `sessionToken` must be a string
+    deleteSession {"token":"canary"}: `sessionToken` is missing
+    deleteSession : the body must be a JSON object with the arguments by name
+    deleteSession ["canary"]: the body must be a JSON object with the arguments by name
+    deleteSession {"sessionToken":"canary","sessionToken":"canary"}: `sessionToken` is given twice
+    "#);
+    assert!(!scripted.has_next());
+}
+
+#[tokio::test]
+async fn the_auth_js_wire_serves_its_functions_and_no_other() {
+    let (world, scripted) = World::scripted(&[]).await;
+    for name in
+        ["", "nothing", "getuser", "createUser/", "authAdapter:createUser", "create%55ser", "../api/query", "demo:send"]
+    {
+        let answer = post(world.adapter, &format!("/adapter/{name}")).body("{}").send().await;
+        assert_eq!(answer.refusal(), (404, "NotFound".to_owned()), "{name}");
+    }
+    for name in ["createUser", "updateUser", "createSession", "getSessionAndUser", "deleteSession"] {
+        let answer = post(world.public, &format!("/adapter/{name}")).body("{}").send().await;
+        assert_eq!(answer.refusal(), (404, "NotFound".to_owned()), "{name}");
+        let answer = post(world.adapter, &format!("/adapter/{name}")).body("{}").send().await;
+        assert_eq!(answer.refusal(), (400, "AdapterArgumentInvalid".to_owned()), "{name}");
+    }
+    assert!(!scripted.has_next());
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_deployment_is_an_error_on_the_auth_js_wire_and_never_null() {
+    let (world, mut scripted) = World::scripted(&[]).await;
+    let calls = [
+        ("createUser", r#"{"user":{"email":"e"}}"#),
+        ("updateUser", r#"{"user":{"id":"u"}}"#),
+        ("createSession", r#"{"session":{"sessionToken":"t","userId":"u","expires":1}}"#),
+        ("getSessionAndUser", r#"{"sessionToken":"t"}"#),
+        ("deleteSession", r#"{"sessionToken":"t"}"#),
+    ];
+    for (function, body) in calls {
+        for (status, answer, code) in [
+            ("200 OK", r#"{"status":"error","errorMessage":"[Request ID: 1] Server Error"}"#, "UpstreamRefused"),
+            ("503 Service Unavailable", r#"{"code":"Overloaded","message":"m"}"#, "UpstreamRefused"),
+            ("400 Bad Request", r#"{"code":"BadJsonBody","message":"m"}"#, "UpstreamRefused"),
+            ("200 OK", r#"{"status":"success"}"#, "UpstreamUnreadable"),
+            ("200 OK", "null", "UpstreamUnreadable"),
+            ("200 OK", "", "UpstreamUnreadable"),
+            ("200 OK", r#"{"status":"success","value":7}"#, "UpstreamUnreadable"),
+        ] {
+            if function == "updateUser" && answer.contains('7') {
+                continue;
+            }
+            let sending = tokio::spawn(post(world.adapter, &format!("/adapter/{function}")).body(body).send());
+            scripted.next().await.answer_with(status, "application/json", answer).await;
+            let refusal = sending.await.unwrap().refusal();
+            assert_eq!(refusal, (502, code.to_owned()), "{function} {status} {answer}");
+        }
+    }
+    // A user that is not there: `updateUser` succeeds at the deployment, and Auth.js wants the row.
+    let sending = tokio::spawn(post(world.adapter, "/adapter/updateUser").body(r#"{"user":{"id":"u"}}"#).send());
+    scripted.next().await.answer(NOTHING).await;
+    let read = scripted.next().await;
+    assert_eq!((read.target(), read.json()["path"].clone()), ("/api/query", json!("authAdapter:getUser")));
+    read.answer(NOTHING).await;
+    assert_eq!(sending.await.unwrap().refusal(), (404, "UserNotFound".to_owned()));
+}
