@@ -12,7 +12,7 @@ use convex_auth_proxy::{
     launch::{Running, Sockets},
 };
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
@@ -35,6 +35,8 @@ pub(crate) struct World {
     running: Option<Running>,
     config: Config,
     stop_deployment: CancellationToken,
+    /// Holds a port at which nobody listens.
+    _silent: Option<TcpSocket>,
 }
 
 impl World {
@@ -68,13 +70,14 @@ impl World {
         (Self::start(config, sockets, None, CancellationToken::new()), scripted)
     }
 
-    /// A proxy in front of nothing: the port is closed.
+    /// A proxy in front of nothing: nobody listens at the port, and nobody else can come to.
     pub(crate) async fn without_deployment(settings: &[(&str, &str)]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let closed = listener.local_addr().unwrap();
-        drop(listener);
-        let (config, sockets) = configure(closed, settings);
-        Self::start(config, sockets, None, CancellationToken::new())
+        let silent = TcpSocket::new_v4().unwrap();
+        silent.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let (config, sockets) = configure(silent.local_addr().unwrap(), settings);
+        let mut world = Self::start(config, sockets, None, CancellationToken::new());
+        world._silent = Some(silent);
+        world
     }
 
     fn start(
@@ -94,6 +97,7 @@ impl World {
             running: Some(running),
             config,
             stop_deployment,
+            _silent: None,
         }
     }
 
