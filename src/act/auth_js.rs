@@ -106,7 +106,9 @@ impl Proxy {
         };
         self.metrics.upstream(started.elapsed());
         let whole = whole?;
-        if !whole.status.is_success() || value(&whole.body).is_err() {
+        let refusal =
+            if whole.status.is_success() { value(&whole.body).err() } else { Some(Rejection::UpstreamRefused) };
+        if let Some(refusal) = refusal {
             // Not why: Convex's sentence prints the arguments. The deployment's own log has it, under this id.
             tracing::warn!(
                 target: "adapter",
@@ -116,7 +118,7 @@ impl Proxy {
                 convex_request_id = convex_request_id(&whole.body),
                 "the deployment refused a function of the adapter: its log says why"
             );
-            return Err(Rejection::UpstreamRefused);
+            return Err(refusal);
         }
         Ok(whole.body)
     }

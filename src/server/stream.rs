@@ -263,10 +263,9 @@ impl AsyncWrite for ClientStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.stream).poll_shutdown(context) {
-            Poll::Ready(Ok(())) if this.exchange.0.lingers.load(SeqCst) => this.poll_linger(context).map(Ok),
-            shut => shut,
-        }
+        let shut = Pin::new(&mut this.stream).poll_shutdown(context);
+        let is_shut = matches!(shut, Poll::Ready(Ok(())));
+        if is_shut && this.exchange.0.lingers.load(SeqCst) { this.poll_linger(context).map(Ok) } else { shut }
     }
 }
 

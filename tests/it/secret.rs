@@ -222,9 +222,15 @@ async fn after_twenty_wrong_secrets_further_ones_are_too_many_and_a_right_one_pa
 }
 
 #[tokio::test]
-async fn the_auth_js_wire_takes_no_secret_from_its_caller() {
+async fn the_auth_js_wire_needs_no_secret_and_refuses_a_wrong_one() {
     let (world, mut scripted) = World::scripted(&[]).await;
-    for secret in [Value::Null, json!("canary"), json!(SECRET), json!(["canary"])] {
+    for wrong in [json!("canary"), json!(["canary"])] {
+        let body = json!({ "sessionToken": "t", "secret": wrong });
+        let refused = post(world.adapter, "/adapter/deleteSession").json(&body).send().await;
+        assert_eq!(refused.refusal(), (403, "AdapterForbidden".to_owned()));
+        assert!(!scripted.has_next());
+    }
+    for secret in [Value::Null, json!(SECRET)] {
         let body = json!({ "sessionToken": "t", "secret": secret });
         let (seen, _) = scripted.pass(post(world.adapter, "/adapter/deleteSession").json(&body), NOTHING).await;
         assert_eq!(seen.json()["args"], json!({ "sessionToken": "t", "secret": SECRET }));
