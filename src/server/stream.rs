@@ -197,20 +197,16 @@ impl AsyncRead for ClientStream {
         if read.is_pending() {
             this.exchange.0.reader.register(context.waker());
         }
-        if this.is_serving() || this.is_delivering {
+        let is_serving = this.is_serving();
+        if !is_serving && buffer.filled().len() > before && !this.head_began {
+            // The time of a head runs from its first byte, however slowly the others come.
+            this.head_began = true;
+            this.read_wait.stop();
+        }
+        if read.is_ready() || is_serving || this.is_delivering {
             return read;
         }
-        match read {
-            Poll::Ready(result) => {
-                if result.is_ok() && buffer.filled().len() > before && !this.head_began {
-                    // The time of a head runs from its first byte, however slowly the others come.
-                    this.head_began = true;
-                    this.read_wait.stop();
-                }
-                Poll::Ready(result)
-            }
-            Poll::Pending => this.poll_wait_for_request(context),
-        }
+        this.poll_wait_for_request(context)
     }
 }
 

@@ -521,6 +521,50 @@ async fn a_client_that_does_not_read_holds_up_its_own_deployment_call_alone() {
 }
 
 #[tokio::test]
+async fn no_wait_runs_while_an_answer_is_on_its_way() {
+    let (world, mut scripted) = World::scripted(&[("TIMEOUTS__HEADER", "40ms"), ("TIMEOUTS__IDLE", "40ms")]).await;
+    // The beginning of a next request must not be given up on in the middle of this answer, nor the answer for idleness.
+    for begins_another in [true, false] {
+        let body = r#"{"path":"authAdapter:getUser","args":{}}"#;
+        let head = "POST /api/query HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+        let mut slow = Connection::open(world.adapter).await;
+        slow.send(format!("{head}content-length: {}\r\n\r\n{body}", body.len())).await;
+        // An answer of an adapter function is read whole, so the connection is given all of it at once.
+        let value = "x".repeat(16_000_000);
+        let answer = format!(r#"{{"status":"success","value":"{value}"}}"#);
+        scripted.next().await.answer(&answer).await;
+        slow.read_to("\r\n\r\n").await;
+        if begins_another {
+            slow.send("POST /api").await;
+        }
+        // The time of three heads, told by three others that are given up on.
+        for _ in 0..3 {
+            let mut other = Connection::open(world.public).await;
+            other.send("POST /api").await;
+            assert!(other.closed().await.starts_with("HTTP/1.1 408"));
+        }
+        assert!(slow.read_bytes(answer.len()).await == answer.as_bytes(), "the answer is whole");
+        let rest = slow.closed().await;
+        assert_eq!(rest.starts_with("HTTP/1.1 408"), begins_another, "the waits run again after it: {rest}");
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_on_the_public_listener_does_not_shut_out_the_apps_server() {
+    let (world, mut scripted) = World::scripted(&[("LIMITS__REQUESTS_IN_FLIGHT", "8")]).await;
+    let mut crowd = Vec::new();
+    for _ in 0..7 {
+        let mut one = Connection::open(world.public).await;
+        one.send(query(&world).bytes()).await;
+        crowd.push((one, scripted.next().await));
+    }
+    assert_eq!(query(&world).send().await.refusal(), (503, "TooManyRequestsInFlight".to_owned()));
+    let asking = tokio::spawn(post(world.adapter, "/api/query").json(&json!({ "path": "a:b", "args": {} })).send());
+    scripted.next().await.answer(r#"{"status":"success","value":null}"#).await;
+    assert_eq!(asking.await.unwrap().status, 200);
+}
+
+#[tokio::test]
 async fn the_body_of_query_ts_streams_up() {
     let (world, mut scripted) = World::scripted(&[]).await;
     let mut client = Connection::open(world.public).await;

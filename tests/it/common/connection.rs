@@ -50,6 +50,14 @@ impl Connection {
         }
     }
 
+    /// Reads so many bytes.
+    pub(crate) async fn read_bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.came.len() < count {
+            assert!(self.read().await, "closed after {} of {count} bytes", self.came.len());
+        }
+        self.came.drain(..count).collect()
+    }
+
     /// Reads one answer, whole; the connection stays. An interim answer (1xx) and one without a body (HEAD, 204, 304) are their heads.
     pub(crate) async fn answer_to(&mut self, method: &str) -> Answer {
         let head = self.read_to("\r\n\r\n").await;
