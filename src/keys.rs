@@ -24,6 +24,7 @@ pub mod keygen;
 mod pkcs8;
 mod problem;
 
+pub(crate) use self::jwks::{check_kid, check_set};
 use self::pkcs8::Kind;
 pub use self::{
     jwks::{PublicJwk, PublishedSet, publish},

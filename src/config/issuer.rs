@@ -14,7 +14,7 @@ use super::{
     value::{choice, filled, lifetime},
 };
 use crate::{
-    keys::{Algorithm, Concerns, KeyProblem, PublishedSet, SigningKey, publish},
+    keys::{Algorithm, Concerns, KeyProblem, PublishedSet, SigningKey, check_kid, check_set, publish},
     secret::Secret,
 };
 
@@ -71,8 +71,9 @@ fn token(
     issuer: Result<String, Reported>,
 ) -> Result<Token, Reported> {
     let pem = reader.secret(&mirror::TOKEN_PRIVATE_KEY, &mirror::TOKEN_PRIVATE_KEY_FILE);
-    let jwks = reader.perhaps(&mirror::TOKEN_JWKS, text(filled));
-    let kid = reader.perhaps(&mirror::TOKEN_KID, line(filled));
+    // What can be told without the key is told here, so that a bad key does not hide it.
+    let jwks = reader.perhaps(&mirror::TOKEN_JWKS, text(checked(check_set)));
+    let kid = reader.perhaps(&mirror::TOKEN_KID, line(checked(check_kid)));
     let audience = reader.needed(&mirror::TOKEN_AUDIENCE, line(filled));
     let lifetime = reader.needed(&mirror::TOKEN_LIFETIME, line(lifetime));
     let algorithms = line(|text: &str| text.parse::<Algorithm>().map_err(|_| Reason::NoneOfThese));
@@ -88,7 +89,7 @@ fn token(
         }
         (Ok(_) | Err(_), Ok(_) | Err(_), Ok(_) | Err(_)) => Ok(()),
     };
-    let key = pem.and_then(|pem| signing_key(reader, mode, pem, algorithm?));
+    let key = pem.and_then(|pem| signing_key(reader, mode, pem, algorithm));
     let published = key.and_then(|(key, source)| {
         let PublishedSet { jwks, kid } =
             publish(&key, jwks?.as_deref(), kid?.as_deref()).map_err(|problem| refuse(reader, source, problem))?;
@@ -113,17 +114,29 @@ fn signing_key(
     reader: &mut Reader,
     mode: Mode,
     pem: Option<(Secret, &'static Key)>,
-    algorithm: Option<Algorithm>,
+    algorithm: Result<Option<Algorithm>, Reported>,
 ) -> Result<(SigningKey, &'static Key), Reported> {
+    // An algorithm that was refused leaves the key to be judged by itself.
+    let asked = algorithm.unwrap_or(None);
     let (key, source) = match (pem, mode) {
-        (Some((pem, source)), _) => (SigningKey::from_pem(&pem, algorithm), source),
+        (Some((pem, source)), _) => (SigningKey::from_pem(&pem, asked), source),
         (None, Mode::Dev) => {
             reader.settled()?;
-            (SigningKey::generate(algorithm.unwrap_or(Algorithm::Rs256)), &mirror::TOKEN_PRIVATE_KEY)
+            (SigningKey::generate(asked.unwrap_or(Algorithm::Rs256)), &mirror::TOKEN_PRIVATE_KEY)
         }
         (None, Mode::Serve) => return Err(reader.refuse(&mirror::TOKEN_PRIVATE_KEY, Reason::Missing)),
     };
-    key.map(|key| (key, source)).map_err(|problem| refuse(reader, source, problem))
+    let key = key.map_err(|problem| refuse(reader, source, problem))?;
+    algorithm.map(|_| (key, source))
+}
+
+/// A text with something in it that a check of the key room lets pass.
+fn checked(check: impl Fn(&str) -> Result<(), KeyProblem>) -> impl Fn(&str) -> Result<String, Reason> {
+    move |text| {
+        let filled = filled(text)?;
+        check(&filled).map_err(Reason::Key)?;
+        Ok(filled)
+    }
 }
 
 /// Notes a problem of the key at what it concerns.

@@ -114,6 +114,7 @@ pub(super) fn text<T>(parse: impl FnOnce(&str) -> Result<T, Reason>) -> impl FnO
         Raw::Items(_) => Err(Reason::Unfit("a list").into()),
         Raw::Whole(_) => Err(Reason::Unfit("a number without quotes").into()),
         Raw::Unfit(kind) => Err(Reason::Unfit(kind).into()),
+        Raw::NotUnicode => Err(Reason::NotUnicode.into()),
     }
 }
 
@@ -130,6 +131,7 @@ pub(super) fn whole<T: TryFrom<u64>>(least: u64, most: u64) -> impl FnOnce(&Raw)
             Raw::Whole(digits) => digits,
             Raw::Items(_) => return Err(Reason::Unfit("a list").into()),
             Raw::Unfit(kind) => return Err(Reason::Unfit(kind).into()),
+            Raw::NotUnicode => return Err(Reason::NotUnicode.into()),
         };
         let is_grouped =
             written.split('_').all(|group| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit()));
@@ -154,6 +156,7 @@ pub(super) fn list<T>(parse: impl Fn(&str) -> Result<T, Reason>) -> impl FnOnce(
             Raw::Items(items) => items.iter().map(|item| item.as_str()).collect(),
             Raw::Whole(_) => return Err(Reason::Unfit("a number").into()),
             Raw::Unfit(kind) => return Err(Reason::Unfit(kind).into()),
+            Raw::NotUnicode => return Err(Reason::NotUnicode.into()),
         };
         let (mut values, mut faults) = (Vec::new(), Vec::new());
         for (index, item) in items.iter().enumerate() {

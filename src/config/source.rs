@@ -35,6 +35,8 @@ pub(super) enum Raw {
     Whole(String),
     /// Anything else that TOML has, by its kind; wanted by no key.
     Unfit(&'static str),
+    /// Bytes of the environment that are no text.
+    NotUnicode,
 }
 
 impl Raw {
@@ -54,7 +56,7 @@ impl Raw {
             }
             (Self::Items(items), Some(item)) => items.get(item).map(|item| quote(item)),
             (Self::Whole(digits), _) => Some(digits.clone()),
-            (Self::Unfit(_), _) => None,
+            (Self::Unfit(_) | Self::NotUnicode, _) => None,
         }
     }
 }
@@ -125,12 +127,8 @@ pub(super) fn of_environment(environment: &[(String, String)], problems: &mut Ve
         } else {
             continue;
         };
-        let added = if value.contains(char::REPLACEMENT_CHARACTER) {
-            Some(Problem::of_key(key, None, None, place, Reason::NotUnicode))
-        } else {
-            layer.add(Written { key, raw: Raw::text(value), place })
-        };
-        problems.extend(added);
+        let raw = if value.contains(char::REPLACEMENT_CHARACTER) { Raw::NotUnicode } else { Raw::text(value) };
+        problems.extend(layer.add(Written { key, raw, place }));
     }
     [guides, prefixed]
 }

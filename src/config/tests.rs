@@ -29,8 +29,11 @@ const REQUIRED: [(&str, &str); 4] = [
     ("JWKS", JWKS),
 ];
 
+/// `serve` with what it needs, and these in place of or beside it.
 fn serve_with(pairs: &[(&str, &str)]) -> Sources {
-    Sources::from_pairs(Mode::Serve, &[&REQUIRED, pairs].concat())
+    let is_kept = |(name, _): &(&str, &str)| pairs.iter().all(|(given, _)| given != name);
+    let kept: Vec<_> = REQUIRED.into_iter().filter(is_kept).collect();
+    Sources::from_pairs(Mode::Serve, &[&kept, pairs].concat())
 }
 
 fn serve(pairs: &[(&str, &str)]) -> Config {
@@ -518,6 +521,51 @@ fn a_key_that_cannot_be_used_is_told_where_it_was_given() {
     fs::write(&path, "nonsense").expect("a file");
     let pairs = [("CONVEX_AUTH_PROXY__TOKEN__PRIVATE_KEY_FILE", path.to_str().expect("a path"))];
     assert_eq!(names(&refused(&pairs)), ["token.private_key_file"]);
+}
+
+#[test]
+fn a_bad_key_hides_no_problem_of_its_set_and_name() {
+    let private = JWKS.replace(r#""x":"#, r#""d":"AAAA","x":"#);
+    for jwks in ["nonsense", r#"{"keys":{}}"#, r#"{"keys":[{"kty":"OKP","kid":""}]}"#, &private] {
+        let pairs = [
+            ("CONVEX_AUTH_PRIVATE_KEY", "nonsense"),
+            ("JWKS", jwks),
+            ("CONVEX_AUTH_PROXY__TOKEN__KID", &"k".repeat(257)),
+            ("CONVEX_AUTH_PROXY__TOKEN__ALGORITHM", "HS256"),
+        ];
+        let mut told = refused(&pairs).iter().map(|problem| problem.name().to_owned()).collect::<Vec<_>>();
+        told.sort_unstable();
+        assert_eq!(told, ["token.algorithm", "token.jwks", "token.kid", "token.private_key"], "{jwks}");
+    }
+}
+
+#[test]
+fn a_problem_of_the_set_is_told_once() {
+    assert_snapshot!(refused(&[("JWKS", r#"{"keys":[{"kty":"OKP","kid":""}]}"#)]), @"
+    token.jwks (environment: JWKS)
+      wanted: the JSON Web Key Set that the deployment publishes, this key in it
+      reason: it has a key whose `kid` is not 1 to 256 characters without control characters; correct or remove that `kid`
+      write:  JWKS=<the value that the deployment has>
+    ");
+}
+
+#[test]
+fn a_value_that_is_not_text_is_told_once() {
+    for (name, key) in [
+        ("CONVEX_URL", "upstream.url"),
+        ("CONVEX_SITE_URL", "upstream.site_url"),
+        ("CONVEX_AUTH_ADAPTER_SECRET", "adapter.secret"),
+        ("CONVEX_AUTH_PRIVATE_KEY", "token.private_key"),
+        ("JWKS", "token.jwks"),
+        ("CONVEX_AUTH_PROXY__CACHE__CAPACITY", "cache.capacity"),
+        ("CONVEX_AUTH_PROXY__SESSION__ORIGINS", "session.origins"),
+        ("CONVEX_AUTH_PROXY__ADAPTER__SECRET_FILE", "adapter.secret_file"),
+    ] {
+        let problems = refused(&[(name, "https://\u{fffd}")]);
+        assert_eq!(names(&problems), [key], "{problems}");
+        assert!(problems.to_string().contains("not UTF-8 text"), "{problems}");
+        assert!(problems.to_string().contains(&format!("(environment: {name})")), "{problems}");
+    }
 }
 
 proptest! {

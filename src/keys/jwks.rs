@@ -84,19 +84,37 @@ impl PublicJwk {
 ///
 /// # Errors
 ///
-/// - [`KeyProblem::JwksUnreadable`], [`KeyProblem::JwksPrivate`]: nothing that may be published.
+/// - [`KeyProblem::JwksUnreadable`], [`KeyProblem::JwksPrivate`], [`KeyProblem::JwksKidUnusable`]: nothing that may be
+///   published.
 /// - [`KeyProblem::JwksWithoutKey`]: the set is of another key.
 /// - [`KeyProblem::JwksOtherAlgorithm`], [`KeyProblem::JwksOtherUse`], [`KeyProblem::JwksAmbiguous`]: Convex would
 ///   not find or not use this key by it.
 /// - [`KeyProblem::KidDiffers`], [`KeyProblem::KidNotInJwks`], [`KeyProblem::KidUnusable`]: `kid` cannot be this key's.
 pub fn publish(key: &SigningKey, jwks: Option<&str>, kid: Option<&str>) -> Result<PublishedSet, KeyProblem> {
-    if kid.is_some_and(|kid| !is_usable_kid(kid)) {
-        return Err(KeyProblem::KidUnusable);
-    }
+    kid.map_or(Ok(()), check_kid)?;
     match jwks {
         Some(jwks) => publish_given(key, jwks, kid),
         None => publish_made(key, kid),
     }
+}
+
+/// Checks what can be told of a set without a key: that it is one, that it may be shown, and that its names are names.
+///
+/// # Errors
+///
+/// - [`KeyProblem::JwksUnreadable`], [`KeyProblem::JwksPrivate`], [`KeyProblem::JwksKidUnusable`]: nothing that may be
+///   published.
+pub(crate) fn check_set(jwks: &str) -> Result<(), KeyProblem> {
+    entries(&read_set(jwks)?).map(drop)
+}
+
+/// Checks the form of a `kid`.
+///
+/// # Errors
+///
+/// - [`KeyProblem::KidUnusable`]: it is empty, too long, or has control characters.
+pub(crate) fn check_kid(kid: &str) -> Result<(), KeyProblem> {
+    if is_usable_kid(kid) { Ok(()) } else { Err(KeyProblem::KidUnusable) }
 }
 
 fn publish_made(key: &SigningKey, kid: Option<&str>) -> Result<PublishedSet, KeyProblem> {
@@ -112,10 +130,7 @@ fn publish_made(key: &SigningKey, kid: Option<&str>) -> Result<PublishedSet, Key
 }
 
 fn publish_given(key: &SigningKey, jwks: &str, kid: Option<&str>) -> Result<PublishedSet, KeyProblem> {
-    let set: Value = serde_json::from_str(unquote(jwks)).map_err(|_| KeyProblem::JwksUnreadable)?;
-    if has_private_member(&set) {
-        return Err(KeyProblem::JwksPrivate);
-    }
+    let set = read_set(jwks)?;
     let entries = entries(&set)?;
     let ours: Vec<&Entry<'_>> = entries.iter().filter(|entry| entry.is(&key.0.public)).collect();
     // Should a set have the key twice: under the `kid` asked for, else under any, before none.
@@ -133,6 +148,11 @@ fn publish_given(key: &SigningKey, jwks: &str, kid: Option<&str>) -> Result<Publ
     check_entry(entry, key.algorithm())?;
     check_found(entry, &entries)?;
     Ok(PublishedSet { kid: entry.kid.map(str::to_owned), jwks: set.to_string() })
+}
+
+fn read_set(jwks: &str) -> Result<Value, KeyProblem> {
+    let set: Value = serde_json::from_str(unquote(jwks)).map_err(|_| KeyProblem::JwksUnreadable)?;
+    if has_private_member(&set) { Err(KeyProblem::JwksPrivate) } else { Ok(set) }
 }
 
 /// One key of a set: its members, and those that decide whether Convex finds it.
@@ -167,7 +187,10 @@ impl Entry<'_> {
 
 fn entries(set: &Value) -> Result<Vec<Entry<'_>>, KeyProblem> {
     let keys = set.get("keys").and_then(Value::as_array).ok_or(KeyProblem::JwksUnreadable)?;
-    keys.iter().map(|key| read_entry(key).ok_or(KeyProblem::JwksUnreadable)).collect()
+    let entries: Vec<_> =
+        keys.iter().map(|key| read_entry(key).ok_or(KeyProblem::JwksUnreadable)).collect::<Result<_, _>>()?;
+    let are_named = entries.iter().filter_map(|entry| entry.kid).all(is_usable_kid);
+    if are_named { Ok(entries) } else { Err(KeyProblem::JwksKidUnusable) }
 }
 
 fn read_entry(key: &Value) -> Option<Entry<'_>> {

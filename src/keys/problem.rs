@@ -59,6 +59,11 @@ pub enum KeyProblem {
     /// A private member anywhere in it.
     #[error("holds private members (`d`, `p`, `k` or the like), and this set is published; leave the public ones only")]
     JwksPrivate,
+    /// A key of the set has a `kid` that is empty, long, or has control characters.
+    #[error(
+        "has a key whose `kid` is not 1 to 256 characters without control characters; correct or remove that `kid`"
+    )]
+    JwksKidUnusable,
     /// The key is not in the set.
     #[error("does not contain the public half of the private key; `convex-auth-proxy keygen` prints both together")]
     JwksWithoutKey,
@@ -114,6 +119,7 @@ impl KeyProblem {
             Self::AlgorithmUnknown | Self::AlgorithmDisagrees { .. } => Concerns::Algorithm,
             Self::JwksUnreadable
             | Self::JwksPrivate
+            | Self::JwksKidUnusable
             | Self::JwksWithoutKey
             | Self::JwksOtherAlgorithm
             | Self::JwksOtherUse

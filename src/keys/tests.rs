@@ -243,6 +243,8 @@ fn a_set_by_which_convex_would_refuse_each_token_is_refused() {
         (r#"{"keys":{}}"#.to_owned(), KeyProblem::JwksUnreadable),
         (set(&[ours(), json!(1)]), KeyProblem::JwksUnreadable),
         (set(&[with(ours(), json!({"kid": 1}))]), KeyProblem::JwksUnreadable),
+        (set(&[with(ours(), json!({"kid": ""}))]), KeyProblem::JwksKidUnusable),
+        (set(&[ours(), with(other.clone(), json!({"kid": "a\nb"}))]), KeyProblem::JwksKidUnusable),
         (set(&[]), KeyProblem::JwksWithoutKey),
         (set(std::slice::from_ref(&other)), KeyProblem::JwksWithoutKey),
         (set(&[ours(), private]), KeyProblem::JwksPrivate),
