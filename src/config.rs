@@ -12,11 +12,13 @@ use crate::{keys::SigningKey, secret::Secret};
 
 mod address;
 mod assemble;
+mod finding;
 mod issuer;
 mod load;
 mod mirror;
 mod nearest;
 mod problem;
+mod quotable;
 mod read;
 mod reason;
 mod source;

@@ -5,7 +5,7 @@
 
 use std::{env, ffi::OsString, fmt, path::PathBuf};
 
-use super::{Config, assemble::assemble, problem::Problems, read::Reader, source};
+use super::{Config, assemble::assemble, finding::Notes, problem::Problems, read::Reader, source};
 
 /// The name of the file that is looked for when none is named.
 const FILE_NAME: &str = "config.toml";
@@ -78,15 +78,15 @@ impl fmt::Debug for Sources {
 /// All problems of all sources at once. Only a file that cannot be read as TOML ends the reading early, because nobody
 /// knows what it would have given: then it is told of that file and of unknown names in the environment.
 pub fn load(sources: &Sources) -> Result<Config, Problems> {
-    let mut problems = Vec::new();
-    let [guides, prefixed] = source::of_environment(&sources.environment, &mut problems);
+    let mut notes = Notes::default();
+    let [guides, prefixed] = source::of_environment(&sources.environment, &mut notes);
     let file = match (&sources.file, &sources.directory) {
-        (Some(file), _) => source::of_file(file, true, &mut problems),
-        (None, Some(directory)) => source::of_file(&directory.join(FILE_NAME), false, &mut problems),
+        (Some(file), _) => source::of_file(file, true, &mut notes),
+        (None, Some(directory)) => source::of_file(&directory.join(FILE_NAME), false, &mut notes),
         (None, None) => Some(source::Layer::default()),
     };
-    let Some(file) = file else { return Err(Problems::new(problems)) };
-    let mut reader = Reader::new(source::merge([source::defaults(), file, guides, prefixed]), problems);
+    let Some(file) = file else { return Err(notes.tell()) };
+    let mut reader = Reader::new(source::merge([source::defaults(), file, guides, prefixed]), notes);
     let config = assemble(&mut reader, sources.mode);
     reader.finish(config)
 }

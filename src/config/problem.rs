@@ -1,18 +1,14 @@
 //! What is wrong with a configuration, in words for the person who wrote it.
 //!
 //! A problem names the key, where it was written, the kind of value that is wanted, the reason, and what to write
-//! instead. Its one invariant: the value of a secret key is in none of these.
+//! instead. Its one invariant: nothing that may be a secret is in any of these, `Debug` output included.
 
 use std::{error, fmt, path::PathBuf};
 
-use super::{
-    mirror::{Key, Secrecy, Shape},
-    reason::{Instead, Reason},
-    source::Raw,
-};
+use super::reason::Reason;
 
-/// Values and names of an operator are quoted up to this length.
-const QUOTED_CHARACTERS_MAX: usize = 80;
+/// Names and paths of an operator are told up to this length.
+const TOLD_CHARACTERS_MAX: usize = 80;
 
 /// Everything that is wrong with a configuration; never empty.
 ///
@@ -51,14 +47,26 @@ impl fmt::Display for Problems {
 impl error::Error for Problems {}
 
 /// One thing that is wrong.
-#[derive(Debug)]
 pub struct Problem {
-    name: String,
-    value: Option<String>,
-    place: Place,
-    wanted: Option<&'static str>,
-    reason: Reason,
-    instead: String,
+    pub(super) name: String,
+    pub(super) shown: Shown,
+    pub(super) place: Place,
+    pub(super) wanted: Option<&'static str>,
+    pub(super) reason: Reason,
+    pub(super) instead: String,
+}
+
+/// What is told of a text of an operator.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// Nothing: there is none, its kind alone is wrong, or it is told elsewhere.
+    Nothing,
+    /// The value, fit for a message.
+    Quoted(String),
+    /// That it is a value.
+    HiddenValue,
+    /// That it is a name.
+    HiddenName,
 }
 
 /// Where something was written.
@@ -80,41 +88,8 @@ pub(super) enum Place {
 }
 
 impl Problem {
-    /// A problem with the value of a key, or with its absence. `item` is the item of a list that is meant, from 0.
-    pub(super) fn of_key(key: &Key, written: Option<&Raw>, item: Option<usize>, place: Place, reason: Reason) -> Self {
-        let name = match item.filter(|_| key.secrecy == Secrecy::Secret) {
-            // The value is not shown, so that its number must tell which one is meant.
-            Some(item) => format!("{}, item {}", key.path(), item.saturating_add(1)),
-            None => key.path(),
-        };
-        let value = match key.secrecy {
-            Secrecy::Secret => None,
-            // What has an '@' may be a URL with a password in it, readable or not.
-            Secrecy::Open => written.and_then(|raw| raw.shown(item)).filter(|shown| !shown.contains('@')),
-        };
-        let instead = match reason.instead() {
-            Some(Instead::Words(words)) => words,
-            Some(Instead::Value(value)) if item.is_some() => format!("{value} in its place"),
-            Some(Instead::Value(value)) => assignment(key, &place, &value),
-            None => assignment(key, &place, key.example_text()),
-        };
-        Self { name, value, place, wanted: Some(key.wanted), reason, instead }
-    }
-
-    /// A problem with something that has no key: a file, or a name that is not known.
-    pub(super) fn of_source(name: &str, place: Place, reason: Reason) -> Self {
-        let instead = match reason.instead() {
-            Some(Instead::Words(words) | Instead::Value(words)) => words,
-            None => String::new(),
-        };
-        let place = match place {
-            Place::Environment(name) => Place::Environment(shorten(&name)),
-            Place::Nowhere | Place::Default | Place::File { .. } => place,
-        };
-        Self { name: shorten(name), value: None, place, wanted: None, reason, instead }
-    }
-
     /// What the problem is about: `section.name` of a key, or the name that is not known, or the path of a file.
+    /// What may be a secret is "…" in it.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -123,8 +98,11 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.name)?;
-        if let Some(value) = &self.value {
-            write!(formatter, " = {value}")?;
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Quoted(value) => write!(formatter, " = {value}")?,
+            Shown::HiddenValue => formatter.write_str(": a value that is not shown, since it may be a secret")?,
+            Shown::HiddenName => formatter.write_str(": a name that is not shown, since it may be a secret")?,
         }
         match &self.place {
             // A file that cannot be read is no place in itself.
@@ -143,47 +121,37 @@ impl fmt::Display for Problem {
     }
 }
 
+impl fmt::Debug for Problem {
+    /// The reason as it is told: it may hold a repaired value, which is a value of an operator.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, shown, place, wanted, reason, instead } = self;
+        formatter
+            .debug_struct("Problem")
+            .field("name", name)
+            .field("shown", shown)
+            .field("place", place)
+            .field("wanted", wanted)
+            .field("reason", &format_args!("{reason}"))
+            .field("instead", instead)
+            .finish()
+    }
+}
+
 impl error::Error for Problem {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         error::Error::source(&self.reason)
     }
 }
 
-/// How a value is given to a key, in the notation of the place where the operator writes.
-fn assignment(key: &Key, place: &Place, value: &str) -> String {
-    let in_file = || format!("{} = {} under [{}]", key.name, literal(key.shape, value), key.section);
-    match place {
-        Place::File { .. } => in_file(),
-        Place::Environment(name) => format!("{name}={value}"),
-        Place::Nowhere | Place::Default => {
-            let name = key.guide.map_or_else(|| key.environment_name(), str::to_owned);
-            format!("{name}={value} in the environment, or {} of config.toml", in_file())
-        }
-    }
-}
-
-/// A value in environment notation, as TOML has it.
-fn literal(shape: Shape, value: &str) -> String {
-    match shape {
-        Shape::Text => format!("\"{value}\""),
-        Shape::Whole => value.to_owned(),
-        Shape::List => {
-            let items: Vec<_> =
-                value.split(',').filter(|item| !item.is_empty()).map(|item| format!("\"{item}\"")).collect();
-            format!("[{}]", items.join(", "))
-        }
-    }
-}
-
 /// A text of an operator, in quotes and in one line.
 pub(super) fn quote(value: &str) -> String {
-    format!("\"{}\"", shorten(value))
+    format!("\"{}\"", value.escape_debug())
 }
 
 /// Makes a text fit for one line: without control characters, not too long.
-fn shorten(text: &str) -> String {
-    let mut shown: String = text.chars().take(QUOTED_CHARACTERS_MAX).flat_map(char::escape_debug).collect();
-    if text.chars().nth(QUOTED_CHARACTERS_MAX).is_some() {
+pub(super) fn shorten(text: &str) -> String {
+    let mut shown: String = text.chars().take(TOLD_CHARACTERS_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(TOLD_CHARACTERS_MAX).is_some() {
         shown.push('…');
     }
     shown

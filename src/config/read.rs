@@ -3,14 +3,15 @@
 //! A reader hands out either a value or a [`Reported`], which only it can make and only when it has noted a problem.
 //! Code that builds a configuration can therefore use `?` and lose nothing.
 
-use std::fs;
+use std::{fs, rc::Rc};
 
 use zeroize::Zeroizing;
 
 use super::{
     Config,
+    finding::{Finding, Notes},
     mirror::Key,
-    problem::{Place, Problem, Problems},
+    problem::{Place, Problems},
     reason::Reason,
     source::{Layer, Raw},
 };
@@ -37,15 +38,15 @@ impl From<Reason> for Faults {
     }
 }
 
-/// The merged sources, and the problems met so far.
+/// The merged sources, and what was met so far.
 pub(super) struct Reader {
     written: Layer,
-    problems: Vec<Problem>,
+    notes: Notes,
 }
 
 impl Reader {
-    pub(super) fn new(written: Layer, problems: Vec<Problem>) -> Self {
-        Self { written, problems }
+    pub(super) fn new(written: Layer, notes: Notes) -> Self {
+        Self { written, notes }
     }
 
     /// The value of a key that must have one.
@@ -65,9 +66,10 @@ impl Reader {
     ) -> Result<Option<T>, Reported> {
         let Some(written) = self.written.of(key) else { return Ok(None) };
         parse(&written.raw).map(Some).map_err(|Faults(faults)| {
-            let problem =
-                |Fault { reason, item }| Problem::of_key(key, Some(&written.raw), item, written.place.clone(), reason);
-            self.problems.extend(faults.into_iter().map(problem));
+            for Fault { reason, item } in faults {
+                let raw = Some(Rc::clone(&written.raw));
+                self.notes.add(Finding::of_key(key, raw, item, written.place.clone(), reason));
+            }
             Reported(())
         })
     }
@@ -82,27 +84,32 @@ impl Reader {
         if let Some(secret) = self.perhaps(key, text(|text| Ok(Secret::new(text))))? {
             return Ok(Some((secret, key)));
         }
-        Ok(self.perhaps(file_key, line(read_secret))?.map(|secret| (secret, file_key)))
+        let read = self.perhaps(file_key, line(read_secret))?;
+        if let Some(secret) = &read {
+            self.notes.secrets.keep(secret.expose());
+        }
+        Ok(read.map(|secret| (secret, file_key)))
     }
 
     /// Notes a problem with the value of a key that was found by comparing it with others.
     pub(super) fn refuse(&mut self, key: &'static Key, reason: Reason) -> Reported {
         let written = self.written.of(key);
         let place = written.map_or(Place::Nowhere, |written| written.place.clone());
-        self.problems.push(Problem::of_key(key, written.map(|written| &written.raw), None, place, reason));
+        let raw = written.map(|written| Rc::clone(&written.raw));
+        self.notes.add(Finding::of_key(key, raw, None, place, reason));
         Reported(())
     }
 
     /// Whether it is worth while to make what costs time: nothing was refused so far.
     pub(super) fn settled(&self) -> Result<(), Reported> {
-        if self.problems.is_empty() { Ok(()) } else { Err(Reported(())) }
+        if self.notes.are_empty() { Ok(()) } else { Err(Reported(())) }
     }
 
     /// The configuration, if nothing at all was refused.
     pub(super) fn finish(self, config: Result<Config, Reported>) -> Result<Config, Problems> {
         match config {
-            Ok(config) if self.problems.is_empty() => Ok(config),
-            Ok(_) | Err(Reported(())) => Err(Problems::new(self.problems)),
+            Ok(config) if self.notes.are_empty() => Ok(config),
+            Ok(_) | Err(Reported(())) => Err(self.notes.tell()),
         }
     }
 }

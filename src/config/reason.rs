@@ -150,6 +150,11 @@ pub(super) enum Instead {
 }
 
 impl Reason {
+    /// Whether it is about a name that is nearly, or elsewhere, one of ours.
+    pub(super) fn knows_the_name(&self) -> bool {
+        matches!(self, Self::UnknownKey { near: Some(_) } | Self::UnknownSection { near: Some(_) } | Self::NotASection)
+    }
+
     /// What this reason alone knows to be right; `None` when the key's example must do.
     pub(super) fn instead(&self) -> Option<Instead> {
         match self {

@@ -7,6 +7,8 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    rc::Rc,
+    slice,
 };
 
 use toml::{
@@ -16,9 +18,11 @@ use toml::{
 use zeroize::Zeroizing;
 
 use super::{
+    finding::{Finding, Notes},
     mirror::{self, Key, PREFIX},
     nearest::nearest,
-    problem::{Place, Problem, quote},
+    problem::{Place, Shown, quote},
+    quotable::Secrets,
     reason::Reason,
 };
 
@@ -44,27 +48,37 @@ impl Raw {
         Self::Text(Zeroizing::new(text.to_owned()))
     }
 
-    /// The value, or one item of a list (from 0), fit for a message; `None` when its kind alone is wrong. For open
-    /// keys only.
-    pub(super) fn shown(&self, item: Option<usize>) -> Option<String> {
-        match (self, item) {
-            (Self::Text(text), None) => Some(quote(text)),
-            (Self::Text(text), Some(item)) => text.split(',').nth(item).map(|item| quote(item.trim())),
-            (Self::Items(items), None) => {
-                let items: Vec<_> = items.iter().map(|item| quote(item)).collect();
-                Some(format!("[{}]", items.join(", ")))
-            }
-            (Self::Items(items), Some(item)) => items.get(item).map(|item| quote(item)),
-            (Self::Whole(digits), _) => Some(digits.clone()),
-            (Self::Unfit(_) | Self::NotUnicode, _) => None,
+    /// What is told of the value, or of one item of a list (from 0). For open keys only.
+    pub(super) fn shown(&self, item: Option<usize>, secrets: &Secrets) -> Shown {
+        let whole = match self {
+            Self::Text(text) => slice::from_ref(text),
+            Self::Items(items) => items,
+            Self::Whole(_) | Self::Unfit(_) | Self::NotUnicode => &[],
+        };
+        // A secret that was taken apart is still one.
+        if whole.iter().any(|text| secrets.are_in(text)) {
+            return Shown::HiddenValue;
         }
+        let quoted = |text: &str| secrets.allow_value(text).then(|| quote(text));
+        let shown = match (self, item) {
+            (Self::Text(text), None) => quoted(text),
+            (Self::Text(text), Some(item)) => text.split(',').nth(item).and_then(|item| quoted(item.trim())),
+            (Self::Items(items), None) => {
+                let items: Option<Vec<_>> = items.iter().map(|item| quoted(item)).collect();
+                items.map(|items| format!("[{}]", items.join(", ")))
+            }
+            (Self::Items(items), Some(item)) => items.get(item).and_then(|item| quoted(item)),
+            (Self::Whole(digits), _) => secrets.allow_value(digits).then(|| digits.clone()),
+            (Self::Unfit(_) | Self::NotUnicode, _) => return Shown::Nothing,
+        };
+        shown.map_or(Shown::HiddenValue, Shown::Quoted)
     }
 }
 
 /// A value and where it was written.
 pub(super) struct Written {
     pub(super) key: &'static Key,
-    pub(super) raw: Raw,
+    pub(super) raw: Rc<Raw>,
     pub(super) place: Place,
 }
 
@@ -79,7 +93,7 @@ impl Layer {
     }
 
     /// Adds a value; a problem when the key, or its other spelling, has one already.
-    fn add(&mut self, written: Written) -> Option<Problem> {
+    fn add(&mut self, written: Written) -> Option<Finding> {
         let Written { key, raw, place } = &written;
         let reason = match self.0.values().find(|present| present.key.is_spelling_of(key)) {
             Some(present) if present.key.name == key.name => Reason::TwoNames,
@@ -89,7 +103,7 @@ impl Layer {
                 return None;
             }
         };
-        Some(Problem::of_key(key, Some(raw), None, place.clone(), reason))
+        Some(Finding::of_key(key, Some(Rc::clone(raw)), None, place.clone(), reason))
     }
 }
 
@@ -105,30 +119,34 @@ pub(super) fn merge(layers: impl IntoIterator<Item = Layer>) -> Layer {
 
 /// The layer of the defaults.
 pub(super) fn defaults() -> Layer {
-    let written =
-        |key: &'static Key| key.default.map(|text| Written { key, raw: Raw::text(text), place: Place::Default });
+    let written = |key: &'static Key| {
+        key.default.map(|text| Written { key, raw: Rc::new(Raw::text(text)), place: Place::Default })
+    };
     Layer(mirror::all().filter_map(written).map(|written| (written.key.path(), written)).collect())
 }
 
 /// The layers of the environment, the lower one first: the guide's names, then those under the prefix.
-pub(super) fn of_environment(environment: &[(String, String)], problems: &mut Vec<Problem>) -> [Layer; 2] {
+pub(super) fn of_environment(environment: &[(String, String)], notes: &mut Notes) -> [Layer; 2] {
     let (mut guides, mut prefixed) = (Layer::default(), Layer::default());
     for (name, value) in environment {
-        let place = Place::Environment(name.clone());
         let (layer, key) = if let Some(key) = mirror::all().find(|key| key.guide == Some(name)) {
             (&mut guides, key)
         } else if let Some(rest) = name.strip_prefix(PREFIX) {
             let Some(key) = prefixed_key(rest) else {
                 let near = nearest(name, mirror::all().map(Key::environment_name));
-                problems.push(Problem::of_source(name, place, Reason::UnknownKey { near }));
+                notes.add(Finding::of_variable(rest, Reason::UnknownKey { near }));
                 continue;
             };
             (&mut prefixed, key)
         } else {
             continue;
         };
+        notes.secrets.keep_given(key, value);
         let raw = if value.contains(char::REPLACEMENT_CHARACTER) { Raw::NotUnicode } else { Raw::text(value) };
-        problems.extend(layer.add(Written { key, raw, place }));
+        let place = Place::Environment(name.clone());
+        if let Some(finding) = layer.add(Written { key, raw: Rc::new(raw), place }) {
+            notes.add(finding);
+        }
     }
     [guides, prefixed]
 }
@@ -141,22 +159,23 @@ fn prefixed_key(rest: &str) -> Option<&'static Key> {
 
 /// The layer of a file; `None` when it cannot be read as TOML, so that nobody knows what it gives. `must_exist` is for
 /// a file that was named; one that was only looked for may be missing.
-pub(super) fn of_file(path: &Path, must_exist: bool, problems: &mut Vec<Problem>) -> Option<Layer> {
+pub(super) fn of_file(path: &Path, must_exist: bool, notes: &mut Notes) -> Option<Layer> {
     let text = match fs::read(path).map(String::from_utf8) {
         Ok(Ok(text)) => Zeroizing::new(text),
         Ok(Err(_)) => {
-            problems.push(Problem::of_source(&path.to_string_lossy(), Place::Nowhere, Reason::NotUnicode));
+            notes.add(Finding::of_file(path, Reason::NotUnicode));
             return None;
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return Some(Layer::default()),
         Err(error) => {
-            problems.push(Problem::of_source(&path.to_string_lossy(), Place::Nowhere, Reason::FileUnreadable(error)));
+            notes.add(Finding::of_file(path, Reason::FileUnreadable(error)));
             return None;
         }
     };
     let (table, errors) = DeTable::parse_recoverable(&text);
+    keep_secrets(table.get_ref(), &mut notes.secrets);
     let file = File { path: path.to_owned(), text: &text };
-    if errors.is_empty() { Some(file.layer(table.get_ref(), problems)) } else { file.refuse(&errors, problems) }
+    if errors.is_empty() { Some(file.layer(table.get_ref(), notes)) } else { file.refuse(&errors, notes) }
 }
 
 /// A file while it is read.
@@ -168,7 +187,7 @@ struct File<'text> {
 impl File<'_> {
     /// Reports syntax errors by line, column and the parser's fixed sentence. Its own `Display` quotes the line, which
     /// may hold a secret.
-    fn refuse(&self, errors: &[toml::de::Error], problems: &mut Vec<Problem>) -> Option<Layer> {
+    fn refuse(&self, errors: &[toml::de::Error], notes: &mut Notes) -> Option<Layer> {
         let mut last_line = None;
         let mut told = 0;
         for error in errors {
@@ -179,37 +198,39 @@ impl File<'_> {
             last_line = Some(line);
             told += 1;
             let reason = Reason::NotToml { line, column, sentence: error.message().to_owned() };
-            problems.push(Problem::of_source(&self.path.to_string_lossy(), Place::Nowhere, reason));
+            notes.add(Finding::of_file(&self.path, reason));
         }
         None
     }
 
-    fn layer(&self, table: &DeTable<'_>, problems: &mut Vec<Problem>) -> Layer {
+    fn layer(&self, table: &DeTable<'_>, notes: &mut Notes) -> Layer {
         let mut layer = Layer::default();
         for (section, keys) in as_written(table) {
             let (section, place) = (section.get_ref(), self.place(section));
             let DeValue::Table(keys) = keys.get_ref() else {
                 let reason =
                     if mirror::is_section(section) { Reason::NotASection } else { unknown_key(section, section) };
-                problems.push(Problem::of_source(section, place, reason));
+                notes.add(Finding::of_name("", section, "", place, reason));
                 continue;
             };
             if !mirror::is_section(section) {
                 let near = nearest(section, mirror::all().map(|key| key.section.to_owned()));
                 let reason = Reason::UnknownSection { near: near.map(|section| format!("[{section}]")) };
-                problems.push(Problem::of_source(&format!("[{section}]"), place, reason));
+                notes.add(Finding::of_name("[", section, "]", place, reason));
                 continue;
             }
             for (name, value) in as_written(keys) {
                 let place = self.place(name);
-                let added = match mirror::find(section, name.get_ref()) {
-                    Some(key) => layer.add(Written { key, raw: raw(value.get_ref()), place }),
+                let finding = match mirror::find(section, name.get_ref()) {
+                    Some(key) => layer.add(Written { key, raw: Rc::new(raw(value.get_ref())), place }),
                     None => {
-                        let path = format!("{section}.{}", name.get_ref());
-                        Some(Problem::of_source(&path, place, unknown_key(&path, name.get_ref())))
+                        let reason = unknown_key(&format!("{section}.{}", name.get_ref()), name.get_ref());
+                        Some(Finding::of_name(&format!("{section}."), name.get_ref(), "", place, reason))
                     }
                 };
-                problems.extend(added);
+                if let Some(finding) = finding {
+                    notes.add(finding);
+                }
             }
         }
         layer
@@ -235,6 +256,28 @@ fn as_written<'table, 'text>(
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(name, _)| name.span().start);
     entries
+}
+
+/// Keeps every text under a secret key, whatever its kind, of a table that may be broken elsewhere.
+fn keep_secrets(table: &DeTable<'_>, secrets: &mut Secrets) {
+    for (section, keys) in table {
+        for (name, value) in keys.get_ref().as_table().into_iter().flatten() {
+            if let Some(key) = mirror::find(section.get_ref(), name.get_ref()) {
+                keep_texts(key, value.get_ref(), secrets);
+            }
+        }
+    }
+}
+
+fn keep_texts(key: &Key, value: &DeValue<'_>, secrets: &mut Secrets) {
+    match value {
+        DeValue::String(text) => secrets.keep_given(key, text),
+        DeValue::Integer(digits) => secrets.keep_given(key, digits.as_str()),
+        DeValue::Float(digits) => secrets.keep_given(key, digits.as_str()),
+        DeValue::Array(items) => items.iter().for_each(|item| keep_texts(key, item.get_ref(), secrets)),
+        DeValue::Table(members) => members.values().for_each(|member| keep_texts(key, member.get_ref(), secrets)),
+        DeValue::Boolean(_) | DeValue::Datetime(_) => {}
+    }
 }
 
 /// The reason for a name that no key has: near the path of one, or the very name of one in another section.

@@ -568,6 +568,154 @@ fn a_value_that_is_not_text_is_told_once() {
     }
 }
 
+#[test]
+fn a_value_that_may_be_a_secret_is_told_as_such() {
+    let problems = refused(&[
+        ("CONVEX_AUTH_ADAPTER_SECRET", "open sesame"),
+        ("CONVEX_AUTH_PROXY__LISTEN__BASE_PATH", "open sesame"),
+        ("CONVEX_AUTH_PROXY__LISTEN__HOSTS", "proxy:1,open SESAME:2"),
+        ("CONVEX_AUTH_PROXY__OPEN SESAME", "1"),
+    ]);
+    assert_snapshot!(problems, @r#"
+    CONVEX_AUTH_PROXY__…: a name that is not shown, since it may be a secret (environment)
+      reason: no key has this name
+      write:  nothing; config.toml, the manual, has every name
+
+    listen.base_path: a value that is not shown, since it may be a secret (environment: CONVEX_AUTH_PROXY__LISTEN__BASE_PATH)
+      wanted: nothing, or a path such as /convex, no slash at the end
+      reason: it does not start with a slash
+      write:  CONVEX_AUTH_PROXY__LISTEN__BASE_PATH=/convex
+
+    listen.hosts: a value that is not shown, since it may be a secret (environment: CONVEX_AUTH_PROXY__LISTEN__HOSTS)
+      wanted: host names without scheme and port
+      reason: it is not a host name alone
+      write:  CONVEX_AUTH_PROXY__LISTEN__HOSTS=proxy.internal
+
+    listen.hosts: a value that is not shown, since it may be a secret (environment: CONVEX_AUTH_PROXY__LISTEN__HOSTS)
+      wanted: host names without scheme and port
+      reason: it is not a host name alone
+      write:  CONVEX_AUTH_PROXY__LISTEN__HOSTS=proxy.internal
+    "#);
+}
+
+#[test]
+fn a_secret_of_any_source_is_known_even_where_it_does_not_count() {
+    const SECRET: &str = "dull words";
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("secret");
+    fs::write(&path, SECRET).expect("a file");
+    let path = path.to_str().expect("a path");
+    for file in [
+        format!("adapter.secret = '{SECRET}'"),
+        format!("adapter.tokens = [1, '{SECRET}']"),
+        format!("adapter.secret = {{ value = '{SECRET}' }}"),
+        format!("adapter.secret_file = '{path}'"),
+        format!("token.private_key_file = '{path}'"),
+        format!("token.private_key = '{SECRET}'\nlisten = {SECRET}"),
+    ] {
+        let (_directory, sources) = with_file(&file, &[("CONVEX_URL", SECRET), ("CONVEX_AUTH_PROXY__DULL WORDS", "")]);
+        let problems = load(&sources).expect_err("a problem");
+        let told = format!("{problems}\n{problems:?}").to_lowercase();
+        assert!(!told.contains("dull wor") && told.contains("may be a secret"), "{file}: {told}");
+    }
+}
+
+/// Whether any eight characters of a secret are told, in whatever case.
+fn leaks(told: &str, secret: &str) -> bool {
+    let (told, secret) = (told.to_lowercase(), secret.to_lowercase());
+    secret.as_bytes().windows(8).any(|piece| told.contains(std::str::from_utf8(piece).expect("ASCII")))
+}
+
+/// A secret as people make them: base64, base64url or hexadecimal, of 16 characters or more.
+fn random_text() -> impl Strategy<Value = String> {
+    use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
+    (prop::collection::vec(any::<u8>(), 12..32), 0..3).prop_map(|(bytes, alphabet)| match alphabet {
+        0 => BASE64_STANDARD.encode(bytes),
+        1 => BASE64_URL_SAFE_NO_PAD.encode(bytes),
+        _ => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+    })
+}
+
+/// A PEM of a random Ed25519 key, with its line breaks or as one line, and the part of it that nobody may see.
+fn random_pem() -> impl Strategy<Value = (String, String)> {
+    use base64::prelude::{BASE64_STANDARD, Engine};
+    (any::<[u8; 32]>(), prop::sample::select(vec!["\n", "\\n", " "])).prop_map(|(seed, end)| {
+        let prefix = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+        let body = BASE64_STANDARD.encode([prefix.as_slice(), &seed].concat());
+        (format!("-----BEGIN PRIVATE KEY-----{end}{body}{end}-----END PRIVATE KEY-----"), body)
+    })
+}
+
+/// What leaks when a text stands under every key in turn, and as the name of one, in the environment and in a file.
+/// `known` is a secret that another source gives, `secret` what nobody may see.
+fn leak_of(mode: Mode, text: &str, known: Option<&str>, secret: &str) -> Option<String> {
+    let literal = format!("{text:?}");
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("config.toml");
+    let plant = |name: &str, value: &str| {
+        // A problem that is always told, so that `dev` makes no key.
+        let known = known.map(|known| ("CONVEX_AUTH_ADAPTER_SECRET", known));
+        let others = known.into_iter().chain([("CONVEX_AUTH_PROXY__LISTEN__PUBLIC", "")]);
+        let pairs: Vec<_> = others.filter(|(other, _)| *other != name).chain([(name, value)]).collect();
+        Sources::from_pairs(mode, &pairs)
+    };
+    let leak = |sources: &Sources| {
+        let problems = load(sources).expect_err("a problem");
+        let told = format!("{problems}\n{problems:?}");
+        leaks(&told, secret).then_some(told)
+    };
+    let in_environment = |name: &str, value: &str| leak(&plant(name, value));
+    let in_file = |file: String| {
+        fs::write(&path, file).expect("a file");
+        leak(&Sources { file: Some(path.clone()), ..plant("CONVEX_AUTH_PROXY__LISTEN__PUBLIC", "") })
+    };
+    let under_a_key = |key: &mirror::Key| {
+        let name = key.guide.map_or_else(|| key.environment_name(), str::to_owned);
+        in_environment(&name, text)
+            .or_else(|| in_environment(&key.environment_name(), &format!("https://a.b/{text}")))
+            .or_else(|| in_environment(&key.environment_name(), &format!("a.b,https://{text}:1")))
+            .or_else(|| in_file(format!("[{}]\n{} = {literal}", key.section, key.name)))
+            .or_else(|| in_file(format!("[{}]\n{} = ['a', {literal}]", key.section, key.name)))
+    };
+    mirror::all()
+        .find_map(under_a_key)
+        .or_else(|| in_environment(&format!("CONVEX_AUTH_PROXY__{text}"), text))
+        .or_else(|| in_environment(&format!("CONVEX_AUTH_PROXY__TOKEN__{text}"), text))
+        .or_else(|| in_file(format!("{literal} = 1")))
+        .or_else(|| in_file(format!("[{literal}]\na = 1")))
+        .or_else(|| in_file(format!("[token]\n{literal} = 1")))
+        .or_else(|| in_file(format!("[token]\n{literal}.a = 1\n{literal} = 2")))
+        .or_else(|| in_file(format!("[token]\nkid = {text}")))
+        .or_else(|| in_file(format!("[{text}]\n{text} = {text}")))
+}
+
+fn mode() -> impl Strategy<Value = Mode> {
+    prop::sample::select(vec![Mode::Serve, Mode::Dev])
+}
+
+proptest! {
+    // Each case is some three hundred configurations.
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    /// Law: a random text is told under no key and as no name, whether or not it is known to be a secret.
+    #[test]
+    fn a_random_text_is_told_nowhere(mode in mode(), secret in random_text(), is_known: bool) {
+        prop_assert_eq!(leak_of(mode, &secret, is_known.then_some(&secret), &secret), None);
+    }
+
+    /// Law: the same for a private key.
+    #[test]
+    fn a_private_key_is_told_nowhere(mode in mode(), (pem, body) in random_pem()) {
+        prop_assert_eq!(leak_of(mode, &pem, None, &body), None);
+    }
+
+    /// Law: a secret that is known is told nowhere, however short and wordy it is.
+    #[test]
+    fn a_known_secret_is_told_nowhere(mode in mode(), secret in "[a-z][a-z0-9 ._/:-]{6,28}[a-z]") {
+        prop_assert_eq!(leak_of(mode, &secret, Some(&secret), &secret), None);
+    }
+}
+
 proptest! {
     /// Law: whatever is wrong with the syntax of a file, no message repeats a text of it.
     #[test]
