@@ -144,7 +144,8 @@ pub struct Token {
     pub key: SigningKey,
     /// The `kid` of every header minted, by the rule in `config.toml`; `None` when the published set has none for this key.
     pub kid: Option<String>,
-    /// The key set as it is published: `{"keys":[…]}`, JSON text, public members only.
+    /// The key set as it is published: `{"keys":[…]}`, JSON text, public members only. A customJwt provider refuses the
+    /// whole set for the sake of any key in it with `"alg":"EdDSA"`; an OIDC provider takes it.
     pub jwks: String,
     /// `iss` of every token, exactly as the deployment's provider has it.
     pub issuer: String,
@@ -212,13 +213,17 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Bytes of a request's body; beyond: 413. Default 16 MiB + 2,000, as the deployment has it.
     pub body_bytes: usize,
-    /// Bytes of an answer that the proxy must read whole (a session read); beyond: 502.
+    /// Bytes of an answer that the proxy reads whole, each by itself: a session's, and every one of the adapter's
+    /// functions; beyond: 502.
     pub answer_bytes: usize,
     /// Open connections on each listener; beyond: 503.
     pub connections: usize,
-    /// Requests under way on all listeners together (admin apart); beyond: 503.
+    /// Requests under way on the public and adapter listeners together; beyond: 503. An eighth is kept free for the
+    /// adapter listener: the public one may use seven eighths.
     pub requests_in_flight: usize,
-    /// Bytes of bodies held in memory at one time, in all; beyond: 503.
+    /// Bytes of request bodies held in memory at one time, in all; beyond: 503. Answers do not count here: each that is
+    /// read whole has `answer_bytes`. An eighth is kept free for the adapter listener: the public one may use seven
+    /// eighths.
     pub buffered_bytes: usize,
     /// Idle connections kept to the deployment.
     pub upstream_idle_connections: usize,
