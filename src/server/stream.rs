@@ -17,11 +17,10 @@ use std::{
     time::Duration,
 };
 
-use futures_util::task::AtomicWaker;
 use pingora_core::protocols::Stream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep},
+    time::{Instant, Sleep, sleep, sleep_until},
 };
 
 /// A connection with its waits.
@@ -37,7 +36,9 @@ pub(super) struct ClientStream {
     /// may be long before the client has it.
     is_delivering: bool,
     first: bool,
-    read_wait: Wait,
+    /// When the present wait began: the connection, the first byte of a head, or the end of an answer.
+    since: Instant,
+    alarm: Alarm,
     write_wait: Wait,
     linger_wait: Wait,
     farewell: Option<&'static [u8]>,
@@ -64,13 +65,15 @@ struct Turns {
     lingers: AtomicBool,
     /// Whether a head was given up on.
     gave_up: AtomicBool,
-    /// Who reads: hyper does not look again by itself when an answer has ended, and a wait that nobody looks at never ends.
-    reader: AtomicWaker,
 }
 
 /// Lives as long as a request is served, its answer's last byte included.
 #[derive(Debug)]
 pub(super) struct Serving(Exchange);
+
+/// Wakes the connection for its waits. It rings early rather than being set anew for each request: then there is another look.
+#[derive(Default)]
+struct Alarm(Option<Pin<Box<Sleep>>>);
 
 /// A timer that is made on the first wait.
 #[derive(Default)]
@@ -98,9 +101,7 @@ impl Exchange {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        let Exchange(turns) = &self.0;
-        turns.count.fetch_add(1, SeqCst);
-        turns.reader.wake();
+        self.0.0.count.fetch_add(1, SeqCst);
     }
 }
 
@@ -114,7 +115,8 @@ impl ClientStream {
             head_began: false,
             is_delivering: false,
             first: true,
-            read_wait: Wait::default(),
+            since: Instant::now(),
+            alarm: Alarm::default(),
             write_wait: Wait::default(),
             linger_wait: Wait::default(),
             farewell: None,
@@ -128,7 +130,6 @@ impl ClientStream {
             self.seen = state;
             self.head_began = false;
             self.first = false;
-            self.read_wait.stop();
         }
         state % 2 == 1
     }
@@ -136,7 +137,7 @@ impl ClientStream {
     fn poll_wait_for_request(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // A new connection that says nothing gets no longer than a head may take.
         let limit = if self.head_began || self.first { self.waits.header } else { self.waits.idle };
-        if self.read_wait.poll(limit, context).is_pending() {
+        if self.alarm.poll_until(self.since + limit, context).is_pending() {
             return Poll::Pending;
         }
         self.closing = true;
@@ -194,17 +195,19 @@ impl AsyncRead for ClientStream {
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
-        if read.is_pending() {
-            this.exchange.0.reader.register(context.waker());
-        }
         let is_serving = this.is_serving();
         if !is_serving && buffer.filled().len() > before && !this.head_began {
             // The time of a head runs from its first byte, however slowly the others come.
             this.head_began = true;
-            this.read_wait.stop();
+            this.since = Instant::now();
         }
-        if read.is_ready() || is_serving || this.is_delivering {
+        if read.is_ready() {
             return read;
+        }
+        if is_serving || this.is_delivering {
+            // hyper does not look again by itself when the answer has ended, and a wait that nobody looks at never ends.
+            this.alarm.keep(this.waits.header.min(this.waits.idle), context);
+            return Poll::Pending;
         }
         this.poll_wait_for_request(context)
     }
@@ -252,7 +255,7 @@ impl AsyncWrite for ClientStream {
         let flushed = Pin::new(&mut this.stream).poll_flush(context);
         // hyper flushes the socket only when its own buffer is empty.
         if flushed.is_ready() && std::mem::take(&mut this.is_delivering) {
-            this.exchange.0.reader.wake();
+            this.since = Instant::now();
         }
         this.watch_write(flushed, context)
     }
@@ -262,6 +265,31 @@ impl AsyncWrite for ClientStream {
         let shut = Pin::new(&mut this.stream).poll_shutdown(context);
         let is_shut = matches!(shut, Poll::Ready(Ok(())));
         if is_shut && this.exchange.0.lingers.load(SeqCst) { this.poll_linger(context).map(Ok) } else { shut }
+    }
+}
+
+impl Alarm {
+    /// Ready once that moment has come.
+    fn poll_until(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if sleep.deadline() > deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        while sleep.as_mut().poll(context).is_ready() {
+            if sleep.deadline() >= deadline {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+
+    /// Sees to it that there is another look some time within `limit`.
+    fn keep(&mut self, limit: Duration, context: &mut Context<'_>) {
+        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep(limit)));
+        while sleep.as_mut().poll(context).is_ready() {
+            sleep.as_mut().reset(Instant::now() + limit);
+        }
     }
 }
 
