@@ -4,12 +4,13 @@ use http::HeaderMap;
 
 use super::Proxy;
 use crate::{
+    clock::Now,
     config::ClientTokens,
     error::Rejection,
     permit::{Caller, CookieStanding, Credential, Permitted},
     server::Arrival,
     session::CookieSession,
-    token::{Bearer, Freshness},
+    token::{Bearer, Freshness, Minted},
     upstream::Crossing,
 };
 
@@ -42,9 +43,9 @@ impl Proxy {
         };
         let Some(session) = self.live_session(arrival, &session_token).await? else { return Ok(crossing) };
         match self.mint(&session, Freshness::Reuse) {
-            Ok(minted) => Ok(crossing.with_token(minted.token())),
-            // Its last second: over, as far as a token can tell.
-            Err(Rejection::NoSession) => Ok(crossing),
+            Ok(minted) if outlives_the_way(&minted) => Ok(crossing.with_token(minted.token())),
+            // Its last moment: over, as far as a token can tell.
+            Ok(_) | Err(Rejection::NoSession) => Ok(crossing),
             Err(rejection) => Err(rejection),
         }
     }
@@ -65,3 +66,11 @@ impl Proxy {
         }
     }
 }
+
+/// Whether a token will still be good when the deployment looks at it. One that ends on its way is refused there, and its caller, who may
+/// as well be nobody by then, would be told of an error that is none of theirs.
+fn outlives_the_way(minted: &Minted) -> bool {
+    minted.expires_at_millis() - Now::read().wall.0 > WAY_MILLIS
+}
+
+const WAY_MILLIS: i64 = 250;
