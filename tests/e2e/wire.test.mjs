@@ -184,7 +184,9 @@ test("a session is served up to its end, and not after it", async () => {
 test("connections beyond the limit are turned away with 503", async () => {
   const small = await startServe({ ...serveEnvironment(upstream.url, pair), CONVEX_AUTH_PROXY__LIMITS__CONNECTIONS: "2" });
   const held = [1, 2].map(() => connect(small.ports.public, "127.0.0.1"));
-  await Promise.all(held.map((socket) => once(socket, "connect")));
+  // Each has been answered once, so it has its place for certain, and keeps it.
+  held.forEach((socket) => socket.write("GET /.well-known/jwks.json HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+  await Promise.all(held.map((socket) => once(socket, "data")));
   const refused = await waitFor("a third is turned away", async () => {
     const answered = await call(small.publicUrl, "query", "demo:any").catch(() => null);
     return answered?.status === 503 ? answered : null;
