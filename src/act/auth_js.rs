@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{Proxy, outbound};
 use crate::{
-    adapter::{Arguments, Function, Kind, NextStep, SecretCheck, Touches, WireFunction, wire},
+    adapter::{Arguments, Function, Kind, NextStep, Touches, WireFunction, wire},
     body::Body,
     classify::{FunctionPath, Lane},
     error::{JSON, Rejection},
@@ -41,20 +41,18 @@ impl Proxy {
         let whole = self.intake.read(arrival.ends.listener, &head.headers, body).await?;
         let _ = arrival.function.set(function.function().contract().name.to_owned());
         let policy = &self.config.adapter;
-        // No secret belongs here; one that is wrong is as wrong as anywhere.
-        let is_wrong = serde_json::from_slice::<&RawValue>(whole.bytes())
-            .ok()
-            .and_then(|body| Arguments::read(body).ok())
-            .is_some_and(|arguments| arguments.check_secret(&policy.secret) == SecretCheck::Wrong);
-        if is_wrong {
-            return Err(self.wrong_secrets.refuse(arrival.ends.peer, arrival.now.steady));
+        // No secret belongs here; one that is wrong is as wrong as anywhere. A body that cannot be read is refused below.
+        let shown = serde_json::from_slice(whole.bytes()).ok().and_then(|body: &RawValue| Arguments::read(body).ok());
+        if let Some(shown) = shown {
+            SecretHeld::show(&shown, arrival.ends.listener, &policy.secret)
+                .map_err(|refusal| self.refuse(arrival, refusal))?;
         }
         let mut arguments = Vec::new();
         let call = wire::arguments(function, whole.bytes(), policy.nulls, &policy.secret, &mut arguments)
             .map_err(Rejection::AdapterArgumentInvalid)?;
         drop(whole);
         let answer = self.run(arrival, function.function(), &arguments).await?;
-        let mut text = match wire::answer(&call, value(&answer)?).map_err(Rejection::AdapterAnswer)? {
+        let text = match wire::answer(&call, value(&answer)?).map_err(Rejection::AdapterAnswer)? {
             NextStep::Answer(text) => text,
             NextStep::ReadUser(read) => {
                 let mut arguments = Vec::new();
@@ -63,7 +61,6 @@ impl Proxy {
                 read.answer(value(&answer)?).map_err(Rejection::AdapterAnswer)?
             }
         };
-        text.shrink_to_fit();
         let mut response = Response::new(Body::bytes(text));
         response.headers_mut().insert(http::header::CONTENT_TYPE, JSON);
         Ok(response)

@@ -100,10 +100,15 @@ impl Proxy {
             .into_iter()
             .map(|call| Permitted::decide(call, caller.listener(), &self.config.adapter))
             .collect::<Result<_, _>>()
-            .map_err(|refusal| match refusal {
-                FunctionRefusal::Rejected(rejection) => rejection,
-                FunctionRefusal::WrongSecret => self.wrong_secrets.refuse(arrival.ends.peer, arrival.now.steady),
-            })
+            .map_err(|refusal| self.refuse(arrival, refusal))
+    }
+
+    /// How a refusal is told; a wrong secret is counted against its address.
+    pub(super) fn refuse(&self, arrival: &Arrival, refusal: FunctionRefusal) -> Rejection {
+        match refusal {
+            FunctionRefusal::Rejected(rejection) => rejection,
+            FunctionRefusal::WrongSecret => self.wrong_secrets.refuse(arrival.ends.peer, arrival.now.steady),
+        }
     }
 
     /// Which sessions' answers a call may change. A function of the module that the contract does not know may change any.

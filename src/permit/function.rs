@@ -41,6 +41,26 @@ pub enum FunctionRefusal {
 }
 
 impl SecretHeld {
+    /// Decides by what a caller shows of the secret on that listener: the one place that does, for every route.
+    ///
+    /// # Errors
+    ///
+    /// - [`FunctionRefusal::WrongSecret`]: one was shown that is not the right one.
+    /// - [`Rejection::AdapterForbidden`]: none was shown where it is demanded.
+    pub(crate) fn show(
+        arguments: &Arguments<'_>,
+        listener: Listener,
+        secret: &Secret,
+    ) -> Result<Self, FunctionRefusal> {
+        match (arguments.check_secret(secret), listener) {
+            (SecretCheck::Right, _) | (SecretCheck::Absent, Listener::Adapter) => Ok(Self(())),
+            (SecretCheck::Wrong, _) => Err(FunctionRefusal::WrongSecret),
+            (SecretCheck::Absent, Listener::Public | Listener::Admin) => {
+                Err(FunctionRefusal::Rejected(Rejection::AdapterForbidden))
+            }
+        }
+    }
+
     /// The proxy's own right, for reads that it makes itself.
     pub(crate) fn by_the_proxy() -> Self {
         Self(())
@@ -73,7 +93,7 @@ impl<'body> Permitted<'body> {
                 return Err(FunctionRefusal::Rejected(Rejection::AdapterForbidden));
             }
         };
-        let proof = hold_secret(&arguments, listener, &policy.secret)?;
+        let proof = SecretHeld::show(&arguments, listener, &policy.secret)?;
         let function = Function::from_name(call.path.name());
         Ok(Self { adapter: Some(AdapterCall { function, arguments, proof }), call })
     }
@@ -86,16 +106,6 @@ impl<'body> Permitted<'body> {
     /// What is known of it when it is one of the adapter's.
     pub fn adapter(&self) -> Option<&AdapterCall<'body>> {
         self.adapter.as_ref()
-    }
-}
-
-fn hold_secret(arguments: &Arguments<'_>, listener: Listener, secret: &Secret) -> Result<SecretHeld, FunctionRefusal> {
-    match (arguments.check_secret(secret), listener) {
-        (SecretCheck::Right, _) | (SecretCheck::Absent, Listener::Adapter) => Ok(SecretHeld(())),
-        (SecretCheck::Wrong, _) => Err(FunctionRefusal::WrongSecret),
-        (SecretCheck::Absent, Listener::Public | Listener::Admin) => {
-            Err(FunctionRefusal::Rejected(Rejection::AdapterForbidden))
-        }
     }
 }
 
