@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::discovery::KeySource;
 use super::refusal::Refusal;
 use super::value::{Object, Value};
-use crate::clock::Now;
+use crate::clock::{Now, UnixMillis};
 use crate::secret::Secret;
 
 /// What a request brings to say who calls.
@@ -39,6 +39,8 @@ pub struct Identity {
     email: Option<String>,
     name: Option<String>,
     picture_url: Option<String>,
+    /// The first moment at which the token is dead.
+    expires: UnixMillis,
 }
 
 impl Credential {
@@ -92,6 +94,11 @@ impl Identity {
             }
         }
         object
+    }
+
+    /// Whether the token has died since it was verified. No leeway.
+    pub fn is_expired(&self, now: Now) -> bool {
+        now.wall >= self.expires
     }
 
     /// What to call the caller: the name, else the e-mail address, else the subject.
@@ -205,13 +212,15 @@ impl Claims {
     fn into_identity(self, application_id: &str, now: Now) -> Option<Identity> {
         let audiences = self.audiences();
         let for_us_alone = !audiences.is_empty() && audiences.iter().all(|audience| *audience == application_id);
-        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 stay below 2^53")]
-        let alive = (now.wall.seconds() as f64) < self.exp?;
+        // Whole seconds are compared, so a fraction of one counts as the whole. The cast stops at the ends of `i64`.
+        #[expect(clippy::cast_possible_truncation, reason = "no time that matters is outside of `i64`")]
+        let expires = UnixMillis((self.exp?.ceil() as i64).saturating_mul(1_000));
         self.iat?;
-        if !for_us_alone || !alive {
+        if !for_us_alone || now.wall >= expires {
             return None;
         }
         Some(Identity {
+            expires,
             issuer: self.iss?,
             subject: self.sub?,
             email: self.email,
@@ -277,7 +286,6 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::clock::UnixMillis;
 
     fn read(header: &str, query: &str) -> Result<Credential, Refusal> {
         let mut headers = HeaderMap::new();
@@ -334,6 +342,10 @@ mod tests {
         };
         assert!(identity(99).is_some());
         assert!(identity(100).is_none());
+        let verified = identity(99).unwrap();
+        let at = |millis| Now { wall: UnixMillis(millis), ..Now::read() };
+        assert!(!verified.is_expired(at(99_999)));
+        assert!(verified.is_expired(at(100_000)));
     }
 
     #[test]

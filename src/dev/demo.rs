@@ -1,4 +1,4 @@
-//! The demo app: a chat of everybody, and the question who one is.
+//! The demo app: a chat of everybody, the question who one is, and results of any size.
 //!
 //! For looking at the proxy with `curl` or a page, not for keeping anything: the oldest messages go first.
 
@@ -15,6 +15,8 @@ const LISTED: usize = 100;
 const KEPT: usize = 1_000;
 /// Characters of a message at most.
 const LONGEST: usize = 1_000;
+/// Bytes of a repeated text at most: Convex's limit on a result.
+const REPEATED_BYTES: usize = 16 * 1024 * 1024;
 /// The author of a message that nobody signed.
 const ANONYMOUS: &str = "anonymous";
 
@@ -23,6 +25,11 @@ pub fn functions() -> Vec<Function> {
     vec![
         open("list", Fields::new(), Body::Query(list)),
         open("ping", Fields::new(), Body::Action(ping)),
+        open(
+            "repeat",
+            Fields::new().required("text", Validator::String).required("times", Validator::Float64),
+            Body::Query(repeat),
+        ),
         open("send", Fields::new().required("body", Validator::String), Body::Mutation(send)),
         open("whoami", Fields::new(), Body::Query(whoami)),
     ]
@@ -41,6 +48,22 @@ fn list(database: &Database, _: &Call<'_>) -> Result<Value, Thrown> {
 
 fn ping(_: &Call<'_>) -> Result<Value, Thrown> {
     Ok(Value::from("pong"))
+}
+
+/// The text so many times over; for looking at large results.
+fn repeat(_: &Database, call: &Call<'_>) -> Result<Value, Thrown> {
+    let text = call.arguments.text("text");
+    let times = match call.arguments.field("times") {
+        // The cast stops at the largest `usize`, which is too often for any text but the empty one.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be no less than zero")]
+        Some(Value::Float64(times)) if *times >= 0.0 => *times as usize,
+        _ => return Err(Thrown::RepeatedLength),
+    };
+    match text.len().checked_mul(times) {
+        Some(0) => Ok(Value::from("")),
+        Some(..=REPEATED_BYTES) => Ok(Value::String(text.repeat(times))),
+        _ => Err(Thrown::RepeatedLength),
+    }
 }
 
 /// Anybody may send; who is signed in signs.

@@ -24,6 +24,15 @@ use crate::secret::Secret;
 /// The module of the demo app.
 const DEMO_MODULE: &str = "demo";
 
+/// What a mutation that happened came to.
+#[derive(Debug)]
+pub struct Committed {
+    /// Its result.
+    pub value: Value,
+    /// The time of its writes; of the newest ones before it when it wrote nothing.
+    pub timestamp: Timestamp,
+}
+
 /// Functions, tables and the time of the newest write.
 #[derive(Debug)]
 pub struct Engine {
@@ -87,7 +96,7 @@ impl Engine {
         arguments: &RawValue,
         identity: Option<&Identity>,
         now: Now,
-    ) -> FunctionOutcome {
+    ) -> Result<Committed, FunctionError> {
         let (function, arguments) = self.prepare(path, arguments, FunctionKind::Mutation)?;
         let call = Call { arguments: &arguments, identity };
         let Body::Mutation(body) = function.body else { return Err(unknown(path)) };
@@ -97,7 +106,8 @@ impl Engine {
         if transaction.commit() {
             self.committed.send_modify(|newest| *newest = nanoseconds(now).max(newest.saturating_add(1)));
         }
-        Ok(value)
+        // Read while the tables are still locked: the next mutation has another time.
+        Ok(Committed { value, timestamp: self.newest() })
     }
 
     /// Runs an action.
@@ -124,6 +134,11 @@ impl Engine {
     /// How often each function of the deployment was called, failed calls included, by `module:function` without `.js`.
     pub fn calls(&self) -> BTreeMap<String, u64> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Only of a settled state while `database` is held.
+    fn newest(&self) -> Timestamp {
+        Timestamp::try_from(*self.committed.borrow()).unwrap_or(Timestamp::MAX)
     }
 
     /// Finds the function and reads and checks its arguments, in Convex's order: path, kind, values, validator, secret.
@@ -194,11 +209,18 @@ impl Snapshot<'_> {
 
     /// The time of the newest write in this state.
     pub fn timestamp(&self) -> Timestamp {
-        Timestamp::try_from(*self.engine.committed.borrow()).unwrap_or(Timestamp::MAX)
+        self.engine.newest()
     }
 }
 
-fn unknown(path: &CanonicalizedUdfPath) -> FunctionError {
+/// Whether a module is spelled as Convex files it, as a lookup by the literal path demands: no `//`, no `/.`, no slash at
+/// the end.
+pub fn is_plainly_spelled(module: &CanonicalizedModulePath) -> bool {
+    format!("{}.js", components(module).join("/")) == module.as_str()
+}
+
+/// The answer to a path that no function has.
+pub(super) fn unknown(path: &CanonicalizedUdfPath) -> FunctionError {
     FunctionError::Unknown { path: String::from(path.clone().strip()) }
 }
 

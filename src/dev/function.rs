@@ -126,6 +126,12 @@ pub enum FunctionError {
         /// What it is.
         argument: Value,
     },
+    /// What came over a sync socket is no list of arguments. The words are ours.
+    #[error("Invalid arguments for {path}: expected a list")]
+    NoList {
+        /// The function, with `.js`.
+        path: String,
+    },
     /// The arguments do not fit the validator.
     #[error("ArgumentValidationError: {0}\n")]
     Arguments(#[from] Mismatch),
@@ -163,6 +169,9 @@ pub enum Thrown {
         /// The passkey that was named.
         credential_id: String,
     },
+    /// A demo text that would come out longer than 16 MiB, or a number of times that is none.
+    #[error("A repeated text has at most 16 MiB")]
+    RepeatedLength,
     /// A demo message without text, or with too much.
     #[error("A message has 1 to 1000 characters")]
     MessageLength,

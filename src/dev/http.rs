@@ -114,7 +114,9 @@ async fn respond(
             let engine = &deployment.engine;
             let outcome = match kind {
                 FunctionKind::Query => engine.run_query(&path, &call.args, identity),
-                FunctionKind::Mutation => engine.run_mutation(&path, &call.args, identity, now),
+                FunctionKind::Mutation => {
+                    engine.run_mutation(&path, &call.args, identity, now).map(|committed| committed.value)
+                }
                 FunctionKind::Action => engine.run_action(&path, &call.args, identity),
             };
             let format = parse_format(call.format.as_deref(), &client)?;

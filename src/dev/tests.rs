@@ -393,6 +393,20 @@ async fn messages_are_listed_the_newest_last_and_signed() {
 }
 
 #[tokio::test]
+async fn a_text_is_repeated_up_to_sixteen_mebibytes() {
+    let running = Running::start().await;
+    let repeat = |text: &str, times: Json| json!({"text": text, "times": times});
+    assert_eq!(running.call("/api/query", "demo:repeat", repeat("ab", json!(2.9))).await["value"], "abab");
+    assert_eq!(running.call("/api/query", "demo:repeat", repeat("", json!(1e300))).await["value"], "");
+    let largest = running.call("/api/query", "demo:repeat", repeat("ab", json!(8 * 1024 * 1024))).await;
+    assert_eq!(largest["value"].as_str().unwrap().len(), 16 * 1024 * 1024);
+    for times in [json!(8 * 1024 * 1024 + 1), json!(1e300), json!(-1), json!({"$float": "AAAAAAAA+H8="})] {
+        let complaint = running.complaint("/api/query", "demo:repeat", repeat("ab", times)).await;
+        assert_eq!(complaint, "Uncaught Error: A repeated text has at most 16 MiB\n");
+    }
+}
+
+#[tokio::test]
 async fn formats_are_read_after_the_function_ran() {
     let running = Running::start().await;
     running
