@@ -1,8 +1,8 @@
 //! An embedded Convex deployment in memory: what the proxy stands in front of in `convex-auth-proxy dev` and in tests.
 //!
 //! It answers as a self-hosted backend does (routes, statuses, JSON, wording) for the functions of the Auth.js adapter and
-//! for a small demo app, and verifies tokens by OpenID Connect discovery. It is not for production: nothing is kept beyond
-//! the process, there is no history, no sync socket and no administrator. Invariant: it knows nothing of the proxy but
+//! for a small demo app, over HTTP and over sync sockets, and verifies tokens by OpenID Connect discovery. It is not for production: nothing is kept beyond
+//! the process, there is no history and no administrator. Invariant: it knows nothing of the proxy but
 //! the adapter secret and the issuer, so that what works against it has crossed the wire.
 
 pub mod adapter;
@@ -16,6 +16,7 @@ mod http;
 pub mod id;
 pub mod refusal;
 pub mod store;
+mod sync;
 pub mod validate;
 pub mod value;
 
@@ -34,6 +35,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,6 +43,8 @@ use self::auth::Verifier;
 use self::discovery::KeySource;
 use self::engine::Engine;
 use self::id::IdSource;
+use self::sync::Sockets;
+pub use self::sync::{SeenSyncMessage, SyncOptions};
 use crate::clock::Now;
 use crate::secret::Secret;
 
@@ -64,8 +68,11 @@ pub struct DeploymentOptions {
     pub issuer: String,
     /// The only audience of those tokens.
     pub application_id: String,
-    /// Whether requests are remembered for [`Deployment::requests`]. For tests: what is remembered holds secrets.
+    /// Whether requests are remembered for [`Deployment::requests`], and the messages of sync sockets for
+    /// [`Deployment::sync_messages`]. For tests: what is remembered holds secrets.
     pub record_requests: bool,
+    /// Times and sizes of the sync sockets.
+    pub sync: SyncOptions,
 }
 
 /// Why there is no deployment.
@@ -91,6 +98,14 @@ struct Shared {
     first_request: u64,
     answered: AtomicU64,
     seen: Option<Mutex<VecDeque<SeenRequest>>>,
+    sockets: Sockets,
+}
+
+/// What runs beside the accepting of connections: what all of it ends by, and what waits for its end.
+#[derive(Debug, Clone)]
+struct Tasks {
+    tracker: TaskTracker,
+    shutdown: CancellationToken,
 }
 
 /// A request as it came in. `Debug` prints neither headers nor body: they hold secrets.
@@ -122,19 +137,20 @@ impl Deployment {
             first_request: u64::from_le_bytes(random()?),
             answered: AtomicU64::new(0),
             seen: options.record_requests.then(Mutex::default),
+            sockets: Sockets::new(options.sync, options.record_requests),
         })))
     }
 
-    /// Serves HTTP/1.1 until `shutdown`, then lets calls in flight end, for five seconds at most.
+    /// Serves HTTP/1.1 until `shutdown`, then closes sync sockets and lets calls in flight end, for five seconds at most.
     ///
     /// # Errors
     ///
     /// - [`std::io::Error`]: never at present; a failed `accept` is tried again
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
-        let connections = TaskTracker::new();
+        let tasks = Tasks { tracker: TaskTracker::new(), shutdown };
         loop {
             let stream = tokio::select! {
-                () = shutdown.cancelled() => break,
+                () = tasks.shutdown.cancelled() => break,
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => stream,
                     Err(_) => {
@@ -143,11 +159,11 @@ impl Deployment {
                     }
                 },
             };
-            connections.spawn(serve_connection(Arc::clone(&self.0), stream, shutdown.clone()));
+            tasks.tracker.spawn(serve_connection(Arc::clone(&self.0), stream, tasks.clone()));
         }
         drop(listener);
-        connections.close();
-        connections.wait().await;
+        tasks.tracker.close();
+        tasks.tracker.wait().await;
         Ok(())
     }
 
@@ -165,6 +181,26 @@ impl Deployment {
     pub fn requests(&self) -> Vec<SeenRequest> {
         let seen = self.0.seen.as_ref().map(|seen| seen.lock().unwrap_or_else(PoisonError::into_inner));
         seen.iter().flat_map(|seen| seen.iter().cloned()).collect()
+    }
+
+    /// The newest 1,024 messages that clients sent over sync sockets, the newest last; none unless recording is on.
+    pub fn sync_messages(&self) -> Vec<SeenSyncMessage> {
+        self.0.sockets.seen()
+    }
+
+    /// How many sync sockets are open. One counts from before its client knows that it has it until its task has ended.
+    pub fn open_sync_sockets(&self) -> usize {
+        self.0.sockets.count()
+    }
+
+    /// Ends all open sync sockets at once, without a close frame, as a broken network does.
+    pub fn drop_sync_sockets(&self) {
+        self.0.sockets.drop_all();
+    }
+
+    /// Changes whenever a sync socket is opened, has ended, or sent a message: what to wait on before looking again.
+    pub fn sync_activity(&self) -> watch::Receiver<u64> {
+        self.0.sockets.activity()
     }
 }
 
@@ -198,17 +234,18 @@ impl fmt::Debug for SeenRequest {
     }
 }
 
-async fn serve_connection(deployment: Arc<Shared>, stream: TcpStream, shutdown: CancellationToken) {
+async fn serve_connection(deployment: Arc<Shared>, stream: TcpStream, tasks: Tasks) {
     // Small answers must not wait for more to send; without it they only come later.
     let _ = stream.set_nodelay(true);
+    let shutdown = tasks.shutdown.clone();
     let service = service_fn(move |request| {
-        let deployment = Arc::clone(&deployment);
-        async move { Ok::<_, Infallible>(http::answer(&deployment, request).await) }
+        let (deployment, tasks) = (Arc::clone(&deployment), tasks.clone());
+        async move { Ok::<_, Infallible>(http::answer(&deployment, &tasks, request).await) }
     });
     let mut server = http1::Builder::new();
     // No limit on the wait for a request: a pooled connection that closed by itself would fail the next mutation.
     server.header_read_timeout(None);
-    let connection = server.serve_connection(TokioIo::new(stream), service);
+    let connection = server.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut connection = pin!(connection);
     tokio::select! {
         // A connection that fails has nobody left to tell.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::Now,
     config::{Config, ListenAddress, Mode},
-    dev::{Deployment, DeploymentOptions},
+    dev::{Deployment, DeploymentOptions, SyncOptions},
     launch::{Running, Sockets},
     server::Bound,
     telemetry,
@@ -59,6 +59,7 @@ async fn serve(config: Config, sockets: Sockets, deployment: Bound) -> Result<Ex
         issuer: config.token.issuer.clone(),
         application_id: config.token.audience.clone(),
         record_requests: false,
+        sync: SyncOptions::default(),
     })?;
     let shutdown = CancellationToken::new();
     let serving = tokio::spawn(deployment.serve(listener, shutdown.clone()));

@@ -113,6 +113,13 @@ impl fmt::Debug for Identity {
     }
 }
 
+/// An identity out of thin air, for tests of what is done with one.
+#[cfg(test)]
+pub(super) fn identity_of(subject: &str, expires: UnixMillis) -> Identity {
+    let (issuer, subject) = ("http://issuer".to_owned(), subject.to_owned());
+    Identity { issuer, subject, email: None, name: None, picture_url: None, expires }
+}
+
 /// Verifies tokens of one issuer for one application.
 #[derive(Debug)]
 pub struct Verifier {

@@ -145,11 +145,33 @@ impl Client {
         let mut splits = splits.map(|(name, rest)| (name, rest.trim_start_matches('-')));
         let first = splits.clone().next().ok_or_else(|| Refusal::ClientVersion(text.to_owned()))?;
         let (name, version) = splits.find(|(_, rest)| numbers(rest).is_some()).unwrap_or(first);
-        let client = Self { name: name.to_ascii_lowercase(), version: numbers(version) };
-        if client.is_at_most(client.last_unserved()) {
-            return Err(Refusal::ClientTooOld { name: client.name, version: version.to_owned() });
+        Self { name: name.to_ascii_lowercase(), version: numbers(version) }.served(version)
+    }
+
+    /// Reads the header, or without one the version in the path of a sync socket: only browsers' clients put it there.
+    ///
+    /// # Errors
+    ///
+    /// - [`Refusal::ClientVersion`], [`Refusal::ClientTooOld`]: as [`Client::read`]
+    /// - [`Refusal::PathVersion`]: no `major.minor.patch` in the path
+    pub fn read_with_path(headers: &HeaderMap, version: &str) -> Result<Self, Refusal> {
+        if headers.contains_key("convex-client") {
+            return Self::read(headers);
         }
-        Ok(client)
+        let numbers = numbers(version).ok_or_else(|| Refusal::PathVersion(version.to_owned()))?;
+        Self { name: "npm".to_owned(), version: Some(numbers) }.served(version)
+    }
+
+    /// Whether the client understands a Transition in pieces.
+    pub fn takes_chunks(&self) -> bool {
+        self.name == "npm" && self.version.is_some_and(|version| version >= [1, 28, 0])
+    }
+
+    fn served(self, version: &str) -> Result<Self, Refusal> {
+        if self.is_at_most(self.last_unserved()) {
+            return Err(Refusal::ClientTooOld { name: self.name, version: version.to_owned() });
+        }
+        Ok(self)
     }
 
     /// Clients from before the `format` member expect the encoded spelling.
@@ -179,7 +201,9 @@ impl Client {
 /// The numbers of `major.minor.patch`, with anything after a `-` or `+`.
 fn numbers(version: &str) -> Option<[u64; 3]> {
     let core = version.split(['-', '+']).next().unwrap_or_default();
-    let parts: Vec<u64> = core.split('.').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    // A sign is no part of a version, though it is of a number.
+    let number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok())?;
+    let parts: Vec<u64> = core.split('.').map(number).collect::<Option<_>>()?;
     parts.try_into().ok()
 }
 
@@ -252,6 +276,25 @@ mod tests {
         assert!(matches!(client("npm-0.19.1"), Err(Refusal::ClientTooOld { .. })));
         assert!(client("npm-0.19.2").is_ok());
         assert_eq!(client("my-own-1.2.3-alpha.1").unwrap(), Client { name: "my-own".into(), version: Some([1, 2, 3]) });
+    }
+
+    #[test]
+    fn a_version_in_a_path_is_that_of_a_browsers_client() {
+        let in_path = |version| Client::read_with_path(&HeaderMap::new(), version);
+        assert_eq!(in_path("1.28.0-alpha.1").unwrap(), Client { name: "npm".into(), version: Some([1, 28, 0]) });
+        for text in ["", "query", "1.28", "1.28.0.0", "v1.28.0", "+1.28.0", "npm-1.28.0"] {
+            assert!(matches!(in_path(text), Err(Refusal::PathVersion(_))), "{text}");
+        }
+        assert!(matches!(in_path("0.19.1"), Err(Refusal::ClientTooOld { .. })));
+        let header = HeaderMap::from_iter([("convex-client".parse().unwrap(), HeaderValue::from_static("rust-1.0.0"))]);
+        assert_eq!(Client::read_with_path(&header, "nonsense").unwrap().name, "rust", "the header wins");
+    }
+
+    #[test]
+    fn only_later_browser_clients_take_chunks() {
+        for (text, takes) in [("npm-1.28.0", true), ("npm-2.0.0", true), ("npm-1.27.9", false), ("rust-9.0.0", false)] {
+            assert_eq!(client(text).unwrap().takes_chunks(), takes, "{text}");
+        }
     }
 
     #[test]

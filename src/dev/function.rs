@@ -126,6 +126,9 @@ pub enum FunctionError {
         /// What it is.
         argument: Value,
     },
+    /// A function of another component than the root. Nobody is an administrator here. The words are ours.
+    #[error("Only administrators call the functions of a component directly")]
+    Component,
     /// What came over a sync socket is no list of arguments. The words are ours.
     #[error("Invalid arguments for {path}: expected a list")]
     NoList {

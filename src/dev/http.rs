@@ -3,6 +3,8 @@
 //! Everything that is not in the table of [`Route::of`] is a 404 without a body, as the backend's. Invariant: a refusal
 //! before [`Engine`](super::Engine) ran is `{"code", "message"}`; after it ran, only an unknown `format` is.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -10,7 +12,6 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value as Json, json};
 
-use super::Shared;
 use super::auth::{Credential, Identity};
 use super::call::{
     BatchBody, CallBody, Client, TimedCallBody, is_json, parse_body, parse_format, parse_path, parse_timestamp,
@@ -19,6 +20,7 @@ use super::call::{
 use super::function::{FunctionKind, FunctionOutcome};
 use super::refusal::Refusal;
 use super::value::OutputFormat;
+use super::{Shared, Tasks, sync};
 use crate::clock::Now;
 
 /// The backend's limit on bodies (`MAX_BACKEND_PUBLIC_API_REQUEST_SIZE`).
@@ -26,19 +28,21 @@ const BODY_BYTES: usize = 16 * 1024 * 1024 + 2_000;
 
 /// A route that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route {
+enum Route<'a> {
     /// A call of one function.
     Function(FunctionKind),
     QueryTimestamp,
     QueryAtTimestamp,
     QueryBatch,
+    /// A sync socket, with the client's version when it stands in the path.
+    Sync(Option<&'a str>),
     /// A page of one fixed text.
     Text(&'static str),
 }
 
-impl Route {
+impl<'a> Route<'a> {
     /// By the raw path: nothing is decoded or normalised.
-    fn of(path: &str) -> Option<Self> {
+    fn of(path: &'a str) -> Option<Self> {
         Some(match path {
             "/api/query" => Self::Function(FunctionKind::Query),
             "/api/mutation" => Self::Function(FunctionKind::Mutation),
@@ -49,7 +53,14 @@ impl Route {
             "/" => Self::Text("This Convex deployment is running. See https://docs.convex.dev/."),
             "/version" => Self::Text("unknown"),
             "/instance_name" => Self::Text("convex-auth-proxy-dev"),
-            _ => return None,
+            "/api/sync" => Self::Sync(None),
+            _ => {
+                let version = path.strip_prefix("/api/")?.strip_suffix("/sync")?;
+                if version.is_empty() || version.contains('/') {
+                    return None;
+                }
+                Self::Sync(Some(version))
+            }
         })
     }
 
@@ -61,13 +72,17 @@ impl Route {
             | Self::QueryTimestamp
             | Self::QueryAtTimestamp
             | Self::QueryBatch => "POST",
-            Self::Text(_) => "GET,HEAD",
+            Self::Text(_) | Self::Sync(_) => "GET,HEAD",
         }
     }
 }
 
 /// Answers one request.
-pub(super) async fn answer(deployment: &Shared, request: Request<Incoming>) -> Response<Full<Bytes>> {
+pub(super) async fn answer(
+    deployment: &Arc<Shared>,
+    tasks: &Tasks,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
     let now = Now::read();
     let (head, body) = request.into_parts();
     let body = read_body(body).await;
@@ -86,7 +101,7 @@ pub(super) async fn answer(deployment: &Shared, request: Request<Incoming>) -> R
             response
         }
         Some(route) => {
-            respond(deployment, route, &head, body, now).await.unwrap_or_else(|refusal| print_refusal(&refusal))
+            respond(deployment, tasks, route, &head, body, now).await.unwrap_or_else(|refusal| print_refusal(&refusal))
         }
     };
     if is_api { with_cors(response, &head.headers, false) } else { response }
@@ -94,15 +109,26 @@ pub(super) async fn answer(deployment: &Shared, request: Request<Incoming>) -> R
 
 /// The order of checks is the backend's: client, credential, content type, body, path, token, function, format.
 async fn respond(
-    deployment: &Shared,
-    route: Route,
+    deployment: &Arc<Shared>,
+    tasks: &Tasks,
+    route: Route<'_>,
     head: &http::request::Parts,
     body: Result<Bytes, Refusal>,
     now: Now,
 ) -> Result<Response<Full<Bytes>>, Refusal> {
-    let client = Client::read(&head.headers)?;
+    let client = match route {
+        // The one route whose path may name the client.
+        Route::Sync(Some(version)) => Client::read_with_path(&head.headers, version)?,
+        Route::Sync(None)
+        | Route::Function(_)
+        | Route::QueryTimestamp
+        | Route::QueryAtTimestamp
+        | Route::QueryBatch
+        | Route::Text(_) => Client::read(&head.headers)?,
+    };
     let answer = match route {
         Route::Text(text) => return Ok(page(text)),
+        Route::Sync(_) => return Ok(sync::upgrade(deployment, tasks, head, &client)),
         Route::QueryTimestamp => json!({ "ts": print_timestamp(deployment.engine.snapshot().timestamp()) }),
         Route::Function(_) if head.method != Method::POST => return Err(Refusal::GetQuery),
         Route::Function(kind) => {
@@ -233,10 +259,19 @@ mod tests {
     #[test]
     fn routes_are_raw_paths() {
         assert_eq!(Route::of("/api/query"), Some(Route::Function(FunctionKind::Query)));
-        for path in
-            ["//api/query", "/api/query/", "/api/%71uery", "/API/query", "/api/sync", "/api/function", "/api/run/a/b"]
-        {
+        for path in [
+            "//api/query",
+            "/api/query/",
+            "/api/%71uery",
+            "/API/query",
+            "/api//sync",
+            "/api/a/b/sync",
+            "/api/function",
+            "/api/run/a/b",
+        ] {
             assert_eq!(Route::of(path), None, "{path}");
         }
+        assert_eq!(Route::of("/api/sync"), Some(Route::Sync(None)));
+        assert_eq!(Route::of("/api/1.48.0/sync"), Some(Route::Sync(Some("1.48.0"))));
     }
 }

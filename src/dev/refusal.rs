@@ -28,6 +28,9 @@ pub enum Refusal {
          my-esolang-client-0.0.1"
     )]
     ClientVersion(String),
+    /// The version in the path of a sync socket is none. The words are ours.
+    #[error("'{0}' is not the version of a client: it should be like 1.2.3")]
+    PathVersion(String),
     /// The client is older than Convex serves.
     #[error("The Convex {name} package at version {version} is no longer supported.")]
     ClientTooOld {
@@ -106,6 +109,7 @@ impl Refusal {
             | Self::Syntax(_)
             | Self::Shape(_)
             | Self::ClientVersion(_)
+            | Self::PathVersion(_)
             | Self::ClientTooOld { .. }
             | Self::GetQuery
             | Self::QueryUnreadable
@@ -128,7 +132,7 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotJson | Self::BodyTooLarge | Self::BodyBroken | Self::Syntax(_) | Self::Shape(_) => "BadJsonBody",
-            Self::ClientVersion(_) => "InvalidClientVersion",
+            Self::ClientVersion(_) | Self::PathVersion(_) => "InvalidClientVersion",
             Self::ClientTooOld { .. } => "ClientVersionUnsupported",
             Self::GetQuery | Self::QueryUnreadable => "BadQueryArgs",
             Self::HeaderUnreadable => "HeaderParseFailure",

@@ -16,25 +16,29 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
-const SECRET: &str = "adapter-secret";
+pub(super) const SECRET: &str = "adapter-secret";
 const HOUR_SECONDS: i64 = 3_600;
 
 /// A running deployment and its issuer.
-struct Running {
-    deployment: Deployment,
-    address: String,
-    client: reqwest::Client,
-    issuer: Issuer,
-    shutdown: CancellationToken,
-    served: tokio::task::JoinHandle<std::io::Result<()>>,
+pub(super) struct Running {
+    pub(super) deployment: Deployment,
+    pub(super) address: String,
+    pub(super) client: reqwest::Client,
+    pub(super) issuer: Issuer,
+    pub(super) shutdown: CancellationToken,
+    pub(super) served: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
 impl Running {
-    async fn start() -> Self {
-        Self::start_with_module("authAdapter").await
+    pub(super) async fn start() -> Self {
+        Self::start_with("authAdapter", SyncOptions::default()).await
     }
 
     async fn start_with_module(module: &str) -> Self {
+        Self::start_with(module, SyncOptions::default()).await
+    }
+
+    pub(super) async fn start_with(module: &str, sync: SyncOptions) -> Self {
         let issuer = Issuer::start().await;
         let deployment = Deployment::new(DeploymentOptions {
             adapter_secret: Secret::new(SECRET),
@@ -42,6 +46,7 @@ impl Running {
             issuer: issuer.url.clone(),
             application_id: "convex".into(),
             record_requests: true,
+            sync,
         })
         .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -57,7 +62,7 @@ impl Running {
         request.header("content-type", "application/json").body(body.to_string())
     }
 
-    async fn call(&self, route: &str, path: &str, args: Json) -> Json {
+    pub(super) async fn call(&self, route: &str, path: &str, args: Json) -> Json {
         let (status, body) = read(self.post(route, &json!({"path": path, "args": args}))).await;
         assert_eq!(status, 200, "{body}");
         body
@@ -103,10 +108,10 @@ async fn read(request: reqwest::RequestBuilder) -> (u16, Json) {
 }
 
 /// Publishes a key set by discovery, and counts the fetches.
-struct Issuer {
-    url: String,
+pub(super) struct Issuer {
+    pub(super) url: String,
     jwks: Arc<Mutex<Json>>,
-    metadata: Arc<Mutex<Json>>,
+    pub(super) metadata: Arc<Mutex<Json>>,
     cache_control: Arc<Mutex<&'static str>>,
     fetches: Arc<AtomicU64>,
 }
@@ -154,18 +159,18 @@ impl Issuer {
         issuer
     }
 
-    fn publish(&self, keys: &[&TestKey]) {
+    pub(super) fn publish(&self, keys: &[&TestKey]) {
         *self.jwks.lock().unwrap() = json!({"keys": keys.iter().map(|key| &key.jwk).collect::<Vec<_>>()});
     }
 
-    fn claims(&self) -> Json {
+    pub(super) fn claims(&self) -> Json {
         let now = Now::read().wall.seconds();
         json!({"iss": self.url, "aud": "convex", "sub": "user-1", "iat": now, "exp": now + HOUR_SECONDS})
     }
 }
 
 /// A signing key of its own making, so that the tests share nothing with the code that verifies.
-struct TestKey {
+pub(super) struct TestKey {
     header: Json,
     jwk: Json,
     pair: TestPair,
@@ -192,7 +197,7 @@ impl TestPair {
 }
 
 impl TestKey {
-    fn ed25519() -> Self {
+    pub(super) fn ed25519() -> Self {
         let pair = Ed25519KeyPair::generate().unwrap();
         let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(pair.public_key())});
         Self { header: json!({"alg": "EdDSA"}), jwk, pair: TestPair::Ed25519(pair) }
@@ -221,7 +226,7 @@ impl TestKey {
         self
     }
 
-    fn token(&self, claims: &Json) -> String {
+    pub(super) fn token(&self, claims: &Json) -> String {
         let part = |json: &Json| URL_SAFE_NO_PAD.encode(json.to_string());
         let text = format!("{}.{}", part(&self.header), part(claims));
         format!("{text}.{}", URL_SAFE_NO_PAD.encode(self.pair.sign(text.as_bytes())))
@@ -511,8 +516,8 @@ async fn the_first_authorization_header_counts() {
 async fn other_routes_and_methods_are_404_and_405_without_a_body() {
     let running = Running::start().await;
     for target in [
-        "/api/sync",
-        "/api/1.48.0/sync",
+        "/api//sync",
+        "/api/1.48.0/sync/",
         "/api/function",
         "/api/run/demo/whoami",
         "/api/query/",

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use convex_auth_proxy::{
     config::{self, Config, Mode, Sources},
-    dev::{Deployment, DeploymentOptions},
+    dev::{Deployment, DeploymentOptions, SyncOptions},
     launch::{Running, Sockets},
 };
 use serde_json::Value;
@@ -56,6 +56,7 @@ impl World {
             issuer: config.token.issuer.clone(),
             application_id: config.token.audience.clone(),
             record_requests: true,
+            sync: SyncOptions::default(),
         })
         .unwrap();
         let stop_deployment = CancellationToken::new();
