@@ -198,6 +198,12 @@ impl Deployment {
         self.0.sockets.drop_all();
     }
 
+    /// Lets the tokens die by which sync sockets are signed in now, as if their time were over: the next call or push that
+    /// needs one ends its socket. Tokens that come later live as long as they say.
+    pub fn expire_sync_tokens(&self) {
+        self.0.sockets.expire_tokens();
+    }
+
     /// Changes whenever a sync socket is opened, has ended, or sent a message: what to wait on before looking again.
     pub fn sync_activity(&self) -> watch::Receiver<u64> {
         self.0.sockets.activity()

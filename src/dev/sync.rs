@@ -24,6 +24,7 @@ mod worker;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -87,6 +88,8 @@ pub(super) struct Sockets {
     open: Mutex<Open>,
     seen: Option<Mutex<VecDeque<SeenSyncMessage>>>,
     activity: watch::Sender<u64>,
+    /// How often all tokens were let die.
+    token_age: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -105,6 +108,7 @@ impl Sockets {
             open: Mutex::default(),
             seen: record.then(Mutex::default),
             activity: watch::Sender::new(0),
+            token_age: AtomicU64::new(0),
         }
     }
 
@@ -116,6 +120,16 @@ impl Sockets {
     /// Ends all that are open now without another word.
     pub(super) fn drop_all(&self) {
         self.open().dropping.values().for_each(CancellationToken::cancel);
+    }
+
+    /// Lets the tokens die that were verified until now.
+    pub(super) fn expire_tokens(&self) {
+        self.token_age.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// To compare: a token of an earlier age is dead.
+    fn token_age(&self) -> u64 {
+        self.token_age.load(Ordering::Acquire)
     }
 
     /// The newest messages, the newest last; none unless recording is on.

@@ -16,7 +16,6 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::socket::converse;
 use super::*;
-use crate::clock::Now;
 use crate::dev::tests::{Running, TestKey};
 
 const SESSION: &str = "00000000-0000-0000-0000-000000000001";
@@ -279,29 +278,40 @@ async fn an_issuer_that_is_down_is_no_fault_of_the_token() {
 }
 
 #[tokio::test]
-async fn a_token_that_dies_ends_the_socket_at_the_next_call() {
+async fn a_token_that_dies_ends_the_socket_when_it_is_needed() {
     let running = Running::start().await;
     let key = TestKey::ed25519();
     running.issuer.publish(&[&key]);
-    let mut claims = running.issuer.claims();
-    claims["exp"] = json!(Now::read().wall.seconds() + 2);
-    let mut socket = Socket::open(&running).await;
-    socket.authenticate(0, &key.token(&claims)).await;
-    socket.expect("Transition").await;
-    // The calendar's clock cannot be set here: calls until it has gone by.
-    let told = loop {
-        socket.send(ping_action(0)).await;
-        let answer = socket.next().await;
-        if answer["type"] == "AuthError" {
-            break answer;
-        }
-        socket.expect("Transition").await;
+    let token = key.token(&running.issuer.claims());
+    let signed_in = async || {
+        let mut socket = Socket::open(&running).await;
+        socket.modify(0, json!([add(0, "demo:list")])).await;
+        socket.authenticate(0, &token).await;
+        while socket.expect("Transition").await["endVersion"]["identity"] != 1 {}
+        socket
     };
     let expired = json!({
         "type": "AuthError", "error": "Convex token identity expired", "baseVersion": 1, "authUpdateAttempted": false,
     });
-    assert_eq!(told, expired);
-    assert_eq!(socket.closed().await.0, 1005);
+    for message in [
+        mutation(0, "unheard"),
+        ping_action(0),
+        json!({"type": "ModifyQuerySet", "baseVersion": 1, "newVersion": 2, "modifications": []}),
+    ] {
+        let mut socket = signed_in().await;
+        running.deployment.expire_sync_tokens();
+        socket.send(message.clone()).await;
+        assert_eq!(socket.next().await, expired, "{message}");
+        assert_eq!(socket.closed().await.0, 1005);
+    }
+    let mut pushed = signed_in().await;
+    let mut renewed = signed_in().await;
+    running.deployment.expire_sync_tokens();
+    renewed.authenticate(1, &token).await;
+    renewed.expect("Transition").await;
+    running.call("/api/mutation", "demo:send", json!({"body": "pushed"})).await;
+    assert_eq!(pushed.next().await, expired);
+    assert_eq!(bodies(&renewed.expect("Transition").await["modifications"][0]["value"]), ["pushed"]);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use super::message::{encode, print_action, print_mutation};
 use super::outbox::{Outbox, Outgoing};
 use super::sessions::RequestKey;
 use super::state::{Answer, SyncState};
-use crate::clock::Now;
+use crate::clock::{Now, UnixMillis};
 use crate::dev::Shared;
 use crate::dev::auth::{Credential, Identity};
 use crate::dev::engine::Snapshot;
@@ -26,11 +26,13 @@ pub(super) struct Worker<'a> {
     deployment: &'a Shared,
     outbox: &'a Outbox,
     state: SyncState,
+    /// When the identity was verified, in ages of tokens.
+    token_age: u64,
 }
 
 impl<'a> Worker<'a> {
     pub(super) fn new(deployment: &'a Shared, outbox: &'a Outbox) -> Self {
-        Self { deployment, outbox, state: SyncState::new() }
+        Self { deployment, outbox, state: SyncState::new(), token_age: 0 }
     }
 
     /// Works until a message or the data gives a reason to end.
@@ -90,15 +92,19 @@ impl<'a> Worker<'a> {
             AuthenticationToken::User(token) => Credential::Bearer(Secret::new(token)),
             AuthenticationToken::Admin(..) => Credential::Admin,
         };
+        let token_age = self.deployment.sockets.token_age();
         match self.deployment.verifier.identify(&credential, Now::read()).await {
-            Ok(identity) => self.state.authenticate(base, identity),
+            Ok(identity) => {
+                self.token_age = token_age;
+                self.state.authenticate(base, identity)
+            }
             Err(refusal) => Err(Ending::refused(&refusal, self.state.told_identity())),
         }
     }
 
     fn run_mutation(&mut self, request_id: u32, call: &Call) -> Result<(), Ending> {
         let now = Now::read();
-        let caller = self.state.caller(now)?;
+        let caller = self.state.caller(self.now_for_token())?;
         let key = self.state.session().map(|session| RequestKey::new(session, request_id));
         let outcome = self.deployment.sockets.sessions.once(key, || {
             let (path, arguments) = call.resolve()?;
@@ -113,7 +119,7 @@ impl<'a> Worker<'a> {
     }
 
     fn run_action(&mut self, request_id: u32, call: &Call) -> Result<(), Ending> {
-        let caller = self.state.caller(Now::read())?;
+        let caller = self.state.caller(self.now_for_token())?;
         let run = |call: &Call| -> FunctionOutcome {
             let (path, arguments) = call.resolve()?;
             self.deployment.engine.run_action(path, arguments, caller)
@@ -131,12 +137,20 @@ impl<'a> Worker<'a> {
         self.state.answered();
     }
 
+    /// The end of time for a token that was let die.
+    fn now_for_token(&self) -> Now {
+        let now = Now::read();
+        let is_alive = self.token_age == self.deployment.sockets.token_age();
+        if is_alive { now } else { Now { wall: UnixMillis(i64::MAX), ..now } }
+    }
+
     fn tell_changes(&mut self) -> Result<(), Ending> {
         let deployment = self.deployment;
         let snapshot = deployment.engine.snapshot();
-        let transition = self.state.transition(snapshot.timestamp(), Now::read(), |call, identity| {
-            run_query(deployment, &snapshot, call, identity)
-        })?;
+        let now = self.now_for_token();
+        let transition = self
+            .state
+            .transition(snapshot.timestamp(), now, |call, identity| run_query(deployment, &snapshot, call, identity))?;
         if let Some(transition) = transition {
             self.outbox.push(Outgoing::Transition(transition));
         }
