@@ -1,8 +1,8 @@
 //! WebSocket frames (RFC 6455, section 5) of either end.
 
-use std::io;
+use std::{collections::VecDeque, io};
 
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Whether a frame's payload is masked: a client's is, a server's is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,49 +137,106 @@ struct Frame {
     end: usize,
 }
 
-/// Appends a text message of one frame; `write` appends its payload.
-pub fn push_text(out: &mut Vec<u8>, masking: Masking, write: impl FnOnce(&mut Vec<u8>)) {
-    push(out, masking, TEXT, write);
+/// Frames on their way out.
+#[derive(Debug)]
+pub struct Outbox {
+    masking: Masking,
+    bytes: Vec<u8>,
+    /// Where in `bytes` a write ends, besides their end; ascending.
+    cuts: VecDeque<usize>,
+    written: usize,
 }
 
-/// Appends the answer to a ping.
-pub fn push_pong(out: &mut Vec<u8>, masking: Masking, payload: &[u8]) {
-    push(out, masking, PONG, |out| out.extend_from_slice(payload));
-}
-
-/// Appends a close frame without a code.
-pub fn push_close(out: &mut Vec<u8>, masking: Masking) {
-    push(out, masking, CLOSE, |_| ());
-}
-
-fn push(out: &mut Vec<u8>, masking: Masking, opcode: u8, write: impl FnOnce(&mut Vec<u8>)) {
-    // The head is written last, when the length is known, into the room of the longest.
-    let head_start = out.len();
-    out.extend_from_slice(&[0; MAX_HEAD_BYTES]);
-    let start = out.len();
-    write(out);
-    let length = out.len() - start;
-    let mut head = Vec::with_capacity(MAX_HEAD_BYTES);
-    let masked = if masking == Masking::Masked { 0x80 } else { 0 };
-    head.push(0x80 | opcode);
-    match (u8::try_from(length), u16::try_from(length)) {
-        (Ok(short @ ..126), _) => head.push(masked | short),
-        (_, Ok(middle)) => {
-            head.push(masked | 126);
-            head.extend_from_slice(&middle.to_be_bytes());
-        }
-        _ => {
-            head.push(masked | 127);
-            head.extend_from_slice(&(length as u64).to_be_bytes());
-        }
+impl Outbox {
+    pub fn new(masking: Masking) -> Self {
+        Self { masking, bytes: Vec::new(), cuts: VecDeque::new(), written: 0 }
     }
-    if masking == Masking::Masked {
-        // Unpredictable to nobody, and never zero: a relay that forgets to unmask must be seen.
-        let mask = (0x9e37_79b9_u32.wrapping_mul(u32::try_from(length).unwrap_or(1) | 1)).to_be_bytes();
-        head.extend_from_slice(&mask);
-        apply(mask, out.get_mut(start..).unwrap_or_default());
+
+    /// Adds a text message of one frame; `write` appends its payload.
+    pub fn push_text(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.push(TEXT, write);
     }
-    out.splice(head_start..start, head);
+
+    /// Adds the answer to a ping.
+    pub fn push_pong(&mut self, payload: &[u8]) {
+        self.push(PONG, |out| out.extend_from_slice(payload));
+    }
+
+    /// Adds a close frame without a code.
+    pub fn push_close(&mut self) {
+        self.push(CLOSE, |_| ());
+    }
+
+    /// What comes from here on leaves by a write of its own.
+    pub fn cut(&mut self) {
+        self.cuts.push_back(self.bytes.len());
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.written == self.bytes.len()
+    }
+
+    /// Writes once. A dropped future has written nothing.
+    ///
+    /// # Errors
+    ///
+    /// The stream's.
+    pub async fn write(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        while self.cuts.front().is_some_and(|cut| *cut <= self.written) {
+            self.cuts.pop_front();
+        }
+        let end = self.cuts.front().copied().unwrap_or(self.bytes.len());
+        self.written += stream.write(self.bytes.get(self.written..end).unwrap_or_default()).await?;
+        if self.is_empty() {
+            self.written = 0;
+            self.cuts.clear();
+            self.bytes.clear();
+            self.bytes.shrink_to(KEPT_BYTES);
+        }
+        Ok(())
+    }
+
+    /// Writes all.
+    ///
+    /// # Errors
+    ///
+    /// The stream's.
+    pub async fn flush(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        while !self.is_empty() {
+            self.write(stream).await?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, opcode: u8, write: impl FnOnce(&mut Vec<u8>)) {
+        // The head is written last, when the length is known, into the room of the longest.
+        let head_start = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; MAX_HEAD_BYTES]);
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        let length = self.bytes.len() - start;
+        let mut head = Vec::with_capacity(MAX_HEAD_BYTES);
+        let masked = if self.masking == Masking::Masked { 0x80 } else { 0 };
+        head.push(0x80 | opcode);
+        match (u8::try_from(length), u16::try_from(length)) {
+            (Ok(short @ ..126), _) => head.push(masked | short),
+            (_, Ok(middle)) => {
+                head.push(masked | 126);
+                head.extend_from_slice(&middle.to_be_bytes());
+            }
+            _ => {
+                head.push(masked | 127);
+                head.extend_from_slice(&(length as u64).to_be_bytes());
+            }
+        }
+        if self.masking == Masking::Masked {
+            // Not random, but never zero: a relay that forgets to unmask must be seen.
+            let mask = (0x9e37_79b9_u32.wrapping_mul(u32::try_from(length).unwrap_or(1) | 1)).to_be_bytes();
+            head.extend_from_slice(&mask);
+            apply(mask, self.bytes.get_mut(start..).unwrap_or_default());
+        }
+        self.bytes.splice(head_start..start, head);
+    }
 }
 
 fn apply(mask: [u8; 4], payload: &mut [u8]) {
@@ -214,9 +271,10 @@ mod tests {
         for masking in [Masking::Masked, Masking::Plain] {
             for length in [0, 1, 7, 125, 126, 65_535, 65_536] {
                 let payload: Vec<u8> = (0..length).map(|index| (index % 251) as u8).collect();
-                let mut out = Vec::new();
-                push_text(&mut out, masking, |out| out.extend_from_slice(&payload));
-                push_close(&mut out, masking);
+                let mut outbox = Outbox::new(masking);
+                outbox.push_text(|out| out.extend_from_slice(&payload));
+                outbox.push_close();
+                let out = outbox.bytes;
 
                 let mut whole = Inbox::new(masking, out.clone());
                 assert_eq!(whole.next().unwrap(), Some(Incoming::Text(&payload)));
@@ -241,8 +299,26 @@ mod tests {
 
     #[test]
     fn a_mask_where_none_may_be_is_an_error() {
-        let mut out = Vec::new();
-        push_text(&mut out, Masking::Masked, |out| out.push(b'a'));
-        assert!(Inbox::new(Masking::Plain, out).next().is_err());
+        let mut outbox = Outbox::new(Masking::Masked);
+        outbox.push_text(|out| out.push(b'a'));
+        assert!(Inbox::new(Masking::Plain, outbox.bytes).next().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_cut_ends_a_write() {
+        let (mut near, mut far) = tokio::io::duplex(64);
+        let mut outbox = Outbox::new(Masking::Plain);
+        for letter in *b"abc" {
+            outbox.push_text(|out| out.push(letter));
+            if letter == b'a' {
+                outbox.cut();
+            }
+        }
+        let mut seen = [0; 64];
+        outbox.write(&mut near).await.unwrap();
+        assert_eq!(far.read(&mut seen).await.unwrap(), 3);
+        outbox.write(&mut near).await.unwrap();
+        assert_eq!(far.read(&mut seen).await.unwrap(), 6);
+        assert!(outbox.is_empty());
     }
 }

@@ -5,8 +5,9 @@
 //! mutate SIZE BURST ROUNDS [AT_ONCE]
 //!                              on every socket ROUNDS times: BURST mutations of SIZE bytes by one write, then all of
 //!                              their answers. On at most AT_ONCE sockets at one time; all, when it is left out
-//!                                                                                    → {"messages":…,"seconds":…}
-//! push SIZE BURST ROUNDS       the same with transitions that the deployment is asked for behind the relay's back
+//!                                                                                    → {"messages":…,"seconds":…,"fragments":…}
+//! mutate-apart …               the same, each message and each answer by a write of its own
+//! push …                       the same with transitions that the deployment is asked for behind the relay's back
 //! close                        all sockets are closed, in order
 //! ```
 //!
@@ -23,9 +24,9 @@ use tokio::{
 };
 
 use crate::{
-    frame::{self, Inbox, Incoming, Masking},
+    frame::{Inbox, Incoming, Masking, Outbox},
     http::{self, Head},
-    message::{self, Version},
+    message::{self, Version, Writing},
 };
 
 /// Where the sockets are opened, and how.
@@ -73,11 +74,16 @@ pub async fn obey(target: Target) -> io::Result<()> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let answer = match words.as_slice() {
             ["open", count] => fleet.open(number(count)?).await?,
-            ["mutate", size, burst, rounds] => fleet.exchange(Kind::Mutate, size, burst, rounds, None).await?,
-            ["mutate", size, burst, rounds, at_once] => {
-                fleet.exchange(Kind::Mutate, size, burst, rounds, Some(at_once)).await?
+            [kind, size, burst, rounds, at_once @ ..] => {
+                let kind = match *kind {
+                    "mutate" => Kind::Mutate(Writing::Together),
+                    "mutate-apart" => Kind::Mutate(Writing::Apart),
+                    "push" => Kind::Push,
+                    _ => return Err(io::Error::other(format!("not understood: {line}"))),
+                };
+                let job = Job { kind, size: number(size)?, burst: number(burst)?, rounds: number(rounds)? };
+                fleet.exchange(job, at_once.first().map(|word| number(word)).transpose()?).await?
             }
-            ["push", size, burst, rounds] => fleet.exchange(Kind::Push, size, burst, rounds, None).await?,
             ["close"] => fleet.close().await?,
             _ => return Err(io::Error::other(format!("not understood: {line}"))),
         };
@@ -133,19 +139,9 @@ impl Fleet {
         Ok(format!(r#"{{"sockets":{},"seconds":{:.6}}}"#, self.sockets.len(), started.elapsed().as_secs_f64()))
     }
 
-    async fn exchange(
-        &mut self,
-        kind: Kind,
-        size: &str,
-        burst: &str,
-        rounds: &str,
-        at_once: Option<&str>,
-    ) -> io::Result<String> {
-        let job = Job { kind, size: number(size)?, burst: number(burst)?, rounds: number(rounds)? };
-        let at_once = match at_once {
-            Some(word) => number(word)?,
-            None => self.sockets.len(),
-        };
+    /// At most `at_once` sockets do the job at one time; all, when that is not given.
+    async fn exchange(&mut self, job: Job, at_once: Option<usize>) -> io::Result<String> {
+        let at_once = at_once.unwrap_or(self.sockets.len());
         let permits = Arc::new(Semaphore::new(at_once));
         let mut pending = Vec::with_capacity(self.sockets.len());
         let started = Instant::now();
@@ -165,7 +161,7 @@ impl Fleet {
             }
         }
         let seconds = started.elapsed().as_secs_f64();
-        let each = job.burst as usize * job.rounds as usize * if job.kind == Kind::Mutate { 2 } else { 1 };
+        let each = job.burst as usize * job.rounds as usize * if job.kind == Kind::Push { 1 } else { 2 };
         let messages = each * self.sockets.len();
         Ok(format!(r#"{{"messages":{messages},"seconds":{seconds:.6},"fragments":{fragments}}}"#))
     }
@@ -193,7 +189,7 @@ impl Fleet {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Mutate,
+    Mutate(Writing),
     Push,
 }
 
@@ -213,7 +209,7 @@ enum Order {
 struct Socket {
     stream: TcpStream,
     inbox: Inbox,
-    out: Vec<u8>,
+    outbox: Outbox,
     session: String,
     version: Version,
     /// Of the next mutation.
@@ -250,16 +246,15 @@ impl Socket {
         let mut socket = Self {
             stream,
             inbox: Inbox::new(Masking::Plain, head.rest),
-            out: Vec::new(),
+            outbox: Outbox::new(Masking::Masked),
             session: format!("{:08x}-0000-4000-8000-{index:012x}", std::process::id()),
             version: Version::default(),
             request: 0,
             awaited: 0,
             transitions: 0,
         };
-        frame::push_text(&mut socket.out, Masking::Masked, |out| message::connect(out, &socket.session));
-        frame::push_text(&mut socket.out, Masking::Masked, message::first_query_set);
-        socket.flush().await?;
+        socket.outbox.push_text(|out| message::connect(out, &socket.session));
+        socket.outbox.push_text(message::first_query_set);
         socket.read_until(|socket| socket.version.query_set == 1).await?;
         Ok(socket)
     }
@@ -267,7 +262,7 @@ impl Socket {
     async fn live(mut self, mut orders: mpsc::Receiver<Order>, asking: Option<Asking>) -> io::Result<()> {
         loop {
             self.take_all()?;
-            self.flush().await?;
+            self.outbox.flush(&mut self.stream).await?;
             tokio::select! {
                 read = self.inbox.fill(&mut self.stream) => read?,
                 order = orders.recv() => match order {
@@ -276,7 +271,7 @@ impl Socket {
                         let before = self.inbox.fragments;
                         for _ in 0..job.rounds {
                             match job.kind {
-                                Kind::Mutate => self.mutate(job).await?,
+                                Kind::Mutate(writing) => self.mutate(job, writing).await?,
                                 Kind::Push => self.ask(job, asking.as_ref()).await?,
                             }
                         }
@@ -284,30 +279,30 @@ impl Socket {
                         let _ = done.send(self.inbox.fragments - before);
                     }
                     None => {
-                        frame::push_close(&mut self.out, Masking::Masked);
-                        return self.flush().await;
+                        self.outbox.push_close();
+                        return self.outbox.flush(&mut self.stream).await;
                     }
                 },
             }
         }
     }
 
-    async fn mutate(&mut self, job: Job) -> io::Result<()> {
+    async fn mutate(&mut self, job: Job, writing: Writing) -> io::Result<()> {
         for _ in 0..job.burst {
             let request = self.request;
-            frame::push_text(&mut self.out, Masking::Masked, |out| message::mutation(out, request, job.size));
+            self.outbox.push_text(|out| message::mutation(out, request, writing, job.size));
+            if writing == Writing::Apart {
+                self.outbox.cut();
+            }
             self.request += 1;
         }
         // Read while writing: a large burst fits into no buffer, and its answers come before it has left.
-        let burst = std::mem::take(&mut self.out);
-        let Self { stream, inbox, .. } = self;
-        let (mut reading, mut writing) = stream.split();
-        let mut written = 0;
-        while let Some(left) = burst.get(written..).filter(|left| !left.is_empty()) {
+        let (mut reading, mut writing) = self.stream.split();
+        while !self.outbox.is_empty() {
             tokio::select! {
                 biased;
-                more = writing.write(left) => written += more?,
-                read = inbox.fill(&mut reading) => read?,
+                written = self.outbox.write(&mut writing) => written?,
+                read = self.inbox.fill(&mut reading) => read?,
             }
         }
         self.read_until(|socket| socket.awaited == socket.request).await
@@ -324,20 +319,12 @@ impl Socket {
     async fn read_until(&mut self, is_done: impl Fn(&Self) -> bool) -> io::Result<()> {
         loop {
             self.take_all()?;
-            self.flush().await?;
+            self.outbox.flush(&mut self.stream).await?;
             if is_done(self) {
                 return Ok(());
             }
             self.inbox.fill(&mut self.stream).await?;
         }
-    }
-
-    async fn flush(&mut self) -> io::Result<()> {
-        if !self.out.is_empty() {
-            self.stream.write_all(&self.out).await?;
-            self.out = Vec::new();
-        }
-        Ok(())
     }
 
     /// Takes whatever is there whole, checks it, and readies the answers to pings.
@@ -346,7 +333,7 @@ impl Socket {
             let text = match incoming {
                 Incoming::Text(text) => text,
                 Incoming::Ping(payload) => {
-                    frame::push_pong(&mut self.out, Masking::Masked, payload);
+                    self.outbox.push_pong(payload);
                     continue;
                 }
                 Incoming::Close(reason) => {

@@ -33,11 +33,27 @@ pub fn first_query_set(out: &mut Vec<u8>) {
     );
 }
 
-/// A mutation of `size` bytes, or the smallest where that is less.
-pub fn mutation(out: &mut Vec<u8>, request: u32, size: usize) {
+/// Whether messages that are sent at one time leave by one write, or each by its own, as browsers and the backend do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writing {
+    Together,
+    Apart,
+}
+
+/// A mutation of `size` bytes, or the smallest where that is less. `writing` is how its answer is to leave.
+pub fn mutation(out: &mut Vec<u8>, request: u32, writing: Writing, size: usize) {
     let start = out.len();
-    write(out, format_args!(r#"{{"type":"Mutation","requestId":{request},"udfPath":"demo:send","args":[{{"body":""#));
+    let name = match writing {
+        Writing::Together => "send",
+        Writing::Apart => "sendApart",
+    };
+    write(out, format_args!(r#"{{"type":"Mutation","requestId":{request},"udfPath":"demo:{name}","args":[{{"body":""#));
     fill(out, start, size, br#""}]}"#);
+}
+
+/// How the answer to a mutation is to leave.
+pub fn writing(mutation: &[u8]) -> Writing {
+    if memmem::find(mutation, b"sendApart").is_some() { Writing::Apart } else { Writing::Together }
 }
 
 /// The answer to a mutation, as large as the mutation was.
@@ -120,7 +136,8 @@ mod tests {
         for size in [300, 4_096, 30_000] {
             let version = Version { query_set: 1, identity: 0, ts: 7 };
             let (mut mutation_text, mut response, mut transition_text) = (Vec::new(), Vec::new(), Vec::new());
-            mutation(&mut mutation_text, 4_000_000, size);
+            mutation(&mut mutation_text, 4_000_000, Writing::Apart, size);
+            assert_eq!(writing(&mutation_text), Writing::Apart);
             mutation_response(&mut response, 4_000_000, size);
             transition(&mut transition_text, version, Version { ts: 8, ..version }, size);
             assert_eq!([mutation_text.len(), response.len(), transition_text.len()], [size; 3]);

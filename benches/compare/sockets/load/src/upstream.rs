@@ -1,6 +1,7 @@
 //! A deployment that knows just enough: versions, one query, mutations, one session.
 //!
-//! It answers all that has come at once by one write, so that what a relay meets in bursts is a burst. It sends no pings
+//! It answers all that has come at once by one write, so that what a relay meets in bursts is a burst, unless a mutation
+//! asks for an answer that leaves alone. It sends no pings
 //! of its own. Whoever wants a transition out of turn asks on a connection to `/control`, which bypasses the relay: each
 //! line there is `SESSION SIZE COUNT` and makes the socket of that session send COUNT transitions by one write.
 
@@ -14,9 +15,9 @@ use tokio::{
 };
 
 use crate::{
-    frame::{self, Inbox, Incoming, Masking},
+    frame::{Inbox, Incoming, Masking, Outbox},
     http::{self, Head},
-    message::{self, Version},
+    message::{self, Version, Writing},
 };
 
 /// Serves for ever, on the thread that calls.
@@ -112,14 +113,19 @@ async fn control(stream: TcpStream, rest: Vec<u8>, sockets: &Sockets) -> io::Res
 
 struct Socket {
     inbox: Inbox,
-    out: Vec<u8>,
+    outbox: Outbox,
     version: Version,
     session: Option<String>,
 }
 
 impl Socket {
     fn new(rest: Vec<u8>) -> Self {
-        Self { inbox: Inbox::new(Masking::Masked, rest), out: Vec::new(), version: Version::default(), session: None }
+        Self {
+            inbox: Inbox::new(Masking::Masked, rest),
+            outbox: Outbox::new(Masking::Plain),
+            version: Version::default(),
+            session: None,
+        }
     }
 
     async fn run(mut self, mut stream: TcpStream, sockets: &Sockets) -> io::Result<()> {
@@ -140,11 +146,7 @@ impl Socket {
     ) -> io::Result<()> {
         loop {
             let open = self.answer_all(sockets, sender)?;
-            if !self.out.is_empty() {
-                stream.write_all(&self.out).await?;
-                self.out.clear();
-                self.out.shrink_to(KEPT_BYTES);
-            }
+            self.outbox.flush(stream).await?;
             if !open {
                 return Ok(());
             }
@@ -164,18 +166,21 @@ impl Socket {
             let text = match incoming {
                 Incoming::Text(text) => text,
                 Incoming::Ping(payload) => {
-                    frame::push_pong(&mut self.out, Masking::Plain, payload);
+                    self.outbox.push_pong(payload);
                     continue;
                 }
                 Incoming::Close(_) => {
-                    frame::push_close(&mut self.out, Masking::Plain);
+                    self.outbox.push_close();
                     return Ok(false);
                 }
             };
             if is(text, b"\"Mutation\"") {
                 let request = required(text, b"\"requestId\"")?;
                 let size = text.len();
-                frame::push_text(&mut self.out, Masking::Plain, |out| message::mutation_response(out, request, size));
+                self.outbox.push_text(|out| message::mutation_response(out, request, size));
+                if message::writing(text) == Writing::Apart {
+                    self.outbox.cut();
+                }
                 continue;
             }
             if is(text, b"\"Connect\"") {
@@ -204,7 +209,7 @@ impl Socket {
 
     fn push_transition(&mut self, to: Version, size: usize) {
         let from = std::mem::replace(&mut self.version, to);
-        frame::push_text(&mut self.out, Masking::Plain, |out| message::transition(out, from, to, size));
+        self.outbox.push_text(|out| message::transition(out, from, to, size));
     }
 }
 
@@ -230,4 +235,3 @@ fn is_end(problem: &io::Error) -> bool {
 }
 
 const FIRST_TRANSITION_BYTES: usize = 300;
-const KEPT_BYTES: usize = 8 * 1024;
