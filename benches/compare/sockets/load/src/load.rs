@@ -1,17 +1,17 @@
 //! The clients. Lines on standard input say what they do; each is answered by one line when it is done.
 //!
 //! ```text
-//! open N                       N more sockets, each with its query's first value     → {"sockets":…,"seconds":…}
+//! open N           N more sockets, each with its query's first value           → {"sockets":…,"seconds":…}
 //! mutate SIZE BURST ROUNDS [AT_ONCE]
-//!                              on every socket ROUNDS times: BURST mutations of SIZE bytes by one write, then all of
-//!                              their answers. On at most AT_ONCE sockets at one time; all, when it is left out
-//!                                                                                    → {"messages":…,"seconds":…,"fragments":…}
-//! mutate-apart …               the same, each message and each answer by a write of its own
-//! push …                       the same with transitions that the deployment is asked for behind the relay's back
-//! close                        all sockets are closed, in order
+//!                  on every socket ROUNDS times: BURST mutations of SIZE bytes by one write, then all of their answers.
+//!                  On at most AT_ONCE sockets at one time; all, when it is left out
+//!                                                                              → {"messages":…,"seconds":…,"fragments":…}
+//! mutate-apart …   the same, each message and each answer by a write of its own
+//! push …           the same with transitions that the deployment is asked for behind the relay's back
+//! close            all sockets are closed, in order                            → {"sockets":0}
 //! ```
 //!
-//! A message is counted where it is relayed: a mutation and its answer are two, a transition is one. Between two lines the
+//! `fragments` are frames that did not end their message. A message is counted where it is relayed: a mutation and its answer are two, a transition is one. Between two lines the
 //! sockets idle: they read, and answer pings.
 
 use std::{io, sync::Arc, time::Instant};
@@ -226,7 +226,8 @@ impl Socket {
         let mut stream = TcpStream::connect(&target.address).await?;
         stream.set_nodelay(true)?;
         let mut head = format!(
-            "GET /api/1.28.0/sync HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n",
+            "GET /api/1.28.0/sync HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n",
             target.address
         );
         for header in &target.headers {

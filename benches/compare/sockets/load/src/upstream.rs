@@ -61,7 +61,8 @@ async fn connection(mut stream: TcpStream, sockets: &Sockets) -> io::Result<()> 
         if let Some(key) = head.value("sec-websocket-key") {
             let accept = http::accept(key);
             let answer = format!(
-                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: {accept}\r\n\r\n"
             );
             stream.write_all(answer.as_bytes()).await?;
             return Socket::new(head.rest).run(stream, sockets).await;
