@@ -11,8 +11,8 @@
 //! close            all sockets are closed, in order                            → {"sockets":0}
 //! ```
 //!
-//! `fragments` are frames that did not end their message. A message is counted where it is relayed: a mutation and its answer are two, a transition is one. Between two lines the
-//! sockets idle: they read, and answer pings.
+//! `fragments` are frames that did not end their message. A message is counted where it is relayed: a mutation and its
+//! answer are two, a transition is one. Between two lines the sockets idle: they read, and answer pings.
 
 use std::{io, sync::Arc, time::Instant};
 
