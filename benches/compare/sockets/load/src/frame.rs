@@ -245,7 +245,7 @@ fn apply(mask: [u8; 4], payload: &mut [u8]) {
     for chunk in chunks {
         *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
     }
-    for (byte, mask) in rest.iter_mut().zip(mask) {
+    for (byte, mask) in rest.iter_mut().zip(mask.iter().cycle()) {
         *byte ^= mask;
     }
 }
@@ -286,6 +286,12 @@ mod tests {
                 assert_eq!(cut.next().unwrap(), None);
             }
         }
+    }
+
+    #[test]
+    fn the_masked_frame_of_rfc_6455_section_5_7_is_read() {
+        let bytes = vec![0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
+        assert_eq!(Inbox::new(Masking::Masked, bytes).next().unwrap(), Some(Incoming::Text(b"Hello")));
     }
 
     #[test]
