@@ -15,10 +15,12 @@ mod codec;
 pub mod contract;
 pub mod date;
 mod members;
+mod text;
 pub mod wire;
 
 pub use self::{
     arguments::{ArgumentProblem, Arguments, SecretCheck},
     contract::{Function, Kind, Touches},
+    text::JsonText,
     wire::{NextStep, WireFunction, WireProblem},
 };

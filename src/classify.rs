@@ -10,5 +10,5 @@ mod route;
 pub use self::{
     envelope::{Call, Envelope},
     path::FunctionPath,
-    route::{Lane, Listener, Route, classify},
+    route::{Lane, Listener, Route, classify, mounted},
 };

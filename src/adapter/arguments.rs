@@ -5,10 +5,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::{
+    JsonText,
     contract::Function,
     date::DateProblem,
     members::{MAX_MEMBERS, Member, MembersProblem, find_duplicate, read_members, read_text},
@@ -114,8 +114,8 @@ impl<'a> Arguments<'a> {
     /// - [`ArgumentProblem::UnreadableName`]: a name holds half a surrogate pair.
     /// - [`ArgumentProblem::Duplicate`], [`ArgumentProblem::DuplicateMember`]: a member is there twice. Our choice: readers
     ///   differ on which of the two counts.
-    pub fn read(args: &'a RawValue) -> Result<Self, ArgumentProblem> {
-        let text = args.get();
+    pub fn read(args: impl Into<JsonText<'a>>) -> Result<Self, ArgumentProblem> {
+        let text = args.into().get();
         // The text is valid JSON, so between the brackets stand elements; one object and nothing more is what
         // `read_members` takes.
         let (shape, object) = match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {

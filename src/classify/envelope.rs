@@ -11,7 +11,10 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{FunctionPath, Lane};
-use crate::error::{BadBody, Rejection};
+use crate::{
+    adapter::JsonText,
+    error::{BadBody, Rejection},
+};
 
 /// A body that was read: one call, or the calls of a batch in their order.
 #[derive(Debug)]
@@ -27,7 +30,7 @@ pub struct Call<'body> {
     /// The function.
     pub path: FunctionPath,
     /// `args` as it was sent: any JSON text.
-    pub args: &'body RawValue,
+    pub args: JsonText<'body>,
     /// `format`, if one was named; the deployment says whether it knows it.
     pub format: Option<Cow<'body, str>>,
     /// `ts` of a `query_at_ts`, decoded text.
@@ -139,7 +142,7 @@ fn read_call(text: &str, has_timestamp: HasTimestamp) -> Result<Call<'_>, Reject
         HasTimestamp::Yes => Some(ts.ok_or(Rejection::BadBody(BadBody::Syntax))?),
         HasTimestamp::No => None,
     };
-    Ok(Call { path: FunctionPath::parse(&path)?, args, format, timestamp })
+    Ok(Call { path: FunctionPath::parse(&path)?, args: args.into(), format, timestamp })
 }
 
 fn read_object<'body, T: Deserialize<'body>>(text: &'body str) -> Result<T, Rejection> {

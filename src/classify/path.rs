@@ -1,23 +1,35 @@
 //! Function paths, read by the backend's own grammar and written back from what was read.
 
-use std::path::Path;
+use std::{
+    cell::RefCell,
+    hash::{BuildHasher, RandomState},
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
 use convex_sync_types::{CanonicalizedModulePath, CanonicalizedUdfPath};
 
 use crate::error::Rejection;
 
-/// One function of a deployment, whatever spelling named it.
+/// One function of a deployment, whatever spelling named it. Cheap to clone.
 ///
 /// Two spellings that the backend resolves to one function are equal here, since modules are compared by components.
 /// The grammar is `convex_sync_types`'s, which the backend itself uses.
 #[derive(Debug, Clone)]
-pub struct FunctionPath {
+pub struct FunctionPath(Arc<Parsed>);
+
+#[derive(Debug)]
+struct Parsed {
     canonical: CanonicalizedUdfPath,
+    /// The components of the module, with a `/` between them.
+    module: String,
     written: String,
 }
 
 impl FunctionPath {
     /// Reads `module:function`, `module` (its default export), with or without `.js`. The text is untrusted; 4,096 bytes at most.
+    ///
+    /// An app calls few functions many times, and the grammar allocates for each part of a path: each thread remembers what it read lately.
     ///
     /// # Errors
     ///
@@ -28,37 +40,72 @@ impl FunctionPath {
         if !text.is_ascii() || text.len() > BYTES_AT_MOST {
             return Err(Rejection::BadFunctionPath);
         }
+        if text.len() > REMEMBERED_BYTES {
+            return Self::parse_anew(text);
+        }
+        LATELY.with_borrow_mut(|lately| {
+            let place = usize::try_from(KEYED.hash_one(text)).unwrap_or_default() % lately.len();
+            match lately.get_mut(place) {
+                Some(Some((known, path))) if known == text => Ok(path.clone()),
+                place => {
+                    let path = Self::parse_anew(text)?;
+                    if let Some(place) = place {
+                        *place = Some((text.to_owned(), path.clone()));
+                    }
+                    Ok(path)
+                }
+            }
+        })
+    }
+
+    fn parse_anew(text: &str) -> Result<Self, Rejection> {
         let canonical: CanonicalizedUdfPath = text.parse().map_err(|_| Rejection::BadFunctionPath)?;
+        Ok(Self::new(canonical))
+    }
+
+    fn new(canonical: CanonicalizedUdfPath) -> Self {
+        let module = components(canonical.module()).collect::<Vec<_>>().join("/");
         let written = write(&canonical);
-        Ok(Self { canonical, written })
+        Self(Arc::new(Parsed { canonical, module, written }))
     }
 
     /// A function of a module, by a name of the adapter's contract.
     pub fn in_module(module: &CanonicalizedModulePath, name: &'static str) -> Self {
         #[expect(clippy::expect_used, reason = "the names are identifiers that stand in this project's own table")]
         let name = name.parse().expect("an identifier");
-        let canonical = CanonicalizedUdfPath::new(module.clone(), name);
-        let written = write(&canonical);
-        Self { canonical, written }
+        Self::new(CanonicalizedUdfPath::new(module.clone(), name))
     }
 
     /// The one spelling that goes upstream: `module:function`, without `.js` where leaving it out is unambiguous.
     pub fn as_str(&self) -> &str {
-        &self.written
+        &self.0.written
     }
 
     /// The exported name; `default` when the path named a module alone.
     pub fn name(&self) -> &str {
-        self.canonical.function_name()
+        self.0.canonical.function_name()
     }
 
     /// Whether the function lives in that module, every export included.
     pub fn is_in(&self, module: &CanonicalizedModulePath) -> bool {
-        components(self.canonical.module()).eq(components(module))
+        // A text without a slash is its one component, as nearly every adapter's is.
+        let other = module.as_str();
+        if other.contains('/') { self.0.module.split('/').eq(components(module)) } else { self.0.module == other }
     }
 }
 
 const BYTES_AT_MOST: usize = 4_096;
+/// Longer paths are read anew each time: what is remembered must be small.
+const REMEMBERED_BYTES: usize = 96;
+
+type Lately = [Option<(String, FunctionPath)>; 128];
+
+thread_local! {
+    /// What was read lately, by a keyed hash of its text: nobody can choose paths that push out another app's.
+    static LATELY: RefCell<Lately> = const { RefCell::new([const { None }; 128]) };
+}
+
+static KEYED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 fn write(path: &CanonicalizedUdfPath) -> String {
     let mut written = String::with_capacity(path.module().as_str().len() + path.function_name().len() + 1);
@@ -173,7 +220,7 @@ mod tests {
         ) {
             if let Ok(read) = FunctionPath::parse(&text) {
                 let again = FunctionPath::parse(read.as_str()).expect("what is written can be read");
-                prop_assert!(super::components(again.canonical.module()).eq(super::components(read.canonical.module())));
+                prop_assert!(super::components(again.0.canonical.module()).eq(super::components(read.0.canonical.module())));
                 prop_assert_eq!(again.name(), read.name());
                 prop_assert_eq!(again.as_str(), read.as_str());
             }

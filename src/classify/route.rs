@@ -128,10 +128,7 @@ pub fn classify(listener: Listener, method: &Method, uri: &Uri, base_path: &str)
     if uri.scheme().is_some() || uri.authority().is_some() {
         return Err(Rejection::NotFound);
     }
-    let path = match listener {
-        Listener::Public => uri.path().strip_prefix(base_path).ok_or(Rejection::NotFound)?,
-        Listener::Adapter | Listener::Admin => uri.path(),
-    };
+    let path = mounted(listener, uri, base_path)?;
     let route = match listener {
         Listener::Public | Listener::Adapter => app_route(listener, path),
         Listener::Admin => admin_route(path),
@@ -144,6 +141,18 @@ pub fn classify(listener: Listener, method: &Method, uri: &Uri, base_path: &str)
         return Ok(Route::Preflight);
     }
     Err(Rejection::NotFound)
+}
+
+/// The path of a route, without what the public listener's routes are mounted under.
+///
+/// # Errors
+///
+/// [`Rejection::NotFound`]: it is not mounted there.
+pub fn mounted<'uri>(listener: Listener, uri: &'uri Uri, base_path: &str) -> Result<&'uri str, Rejection> {
+    match listener {
+        Listener::Public => uri.path().strip_prefix(base_path).ok_or(Rejection::NotFound),
+        Listener::Adapter | Listener::Admin => Ok(uri.path()),
+    }
 }
 
 fn app_route(listener: Listener, path: &str) -> Option<(Route, Method)> {

@@ -44,6 +44,8 @@ pub struct WholeBody {
 pub struct Lease {
     budget: Arc<Budget>,
     bytes: usize,
+    /// What this one must leave to others.
+    untouched_bytes: usize,
 }
 
 impl WholeBody {
@@ -108,19 +110,24 @@ impl Intake {
         self.body_bytes
     }
 
+    /// A count of no bytes yet, for what comes in by that listener.
+    pub fn lease(&self, listener: Listener) -> Lease {
+        let untouched_bytes = if listener == Listener::Public { self.budget.reserve_bytes } else { 0 };
+        Lease { budget: Arc::clone(&self.budget), bytes: 0, untouched_bytes }
+    }
+
     /// How long a body may take.
     pub fn within(&self) -> Duration {
         self.within
     }
 
     async fn collect(&self, listener: Listener, mut body: Incoming) -> Result<WholeBody, Rejection> {
-        let mut lease = Lease { budget: Arc::clone(&self.budget), bytes: 0 };
-        let untouched_bytes = if listener == Listener::Public { self.budget.reserve_bytes } else { 0 };
+        let mut lease = self.lease(listener);
         let mut whole = BytesMut::new();
         let mut only: Option<Bytes> = None;
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| Rejection::BodyCut)?.into_data() else { continue };
-            lease.grow(data.len(), untouched_bytes)?;
+            lease.grow(data.len())?;
             if lease.bytes > self.body_bytes {
                 return Err(Rejection::BodyTooLarge);
             }
@@ -144,11 +151,16 @@ fn refuse_encoding(headers: &HeaderMap) -> Result<(), Rejection> {
 }
 
 impl Lease {
-    fn grow(&mut self, bytes: usize, untouched_bytes: usize) -> Result<(), Rejection> {
+    /// Counts so many bytes more.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::TooManyBytes`]: others hold the memory; nothing more is counted then.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), Rejection> {
         self.budget
             .free_bytes
             .fetch_update(Relaxed, Relaxed, |free| {
-                free.checked_sub(bytes).filter(|left| bytes == 0 || *left >= untouched_bytes)
+                free.checked_sub(bytes).filter(|left| bytes == 0 || *left >= self.untouched_bytes)
             })
             .map_err(|_| Rejection::TooManyBytes)?;
         self.bytes += bytes;
