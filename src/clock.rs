@@ -22,8 +22,20 @@ impl Now {
     pub fn read() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let wall = UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX));
-        Self { wall, steady: Instant::now() }
+        let steady = Instant::now();
+        #[cfg(test)]
+        let wall = UnixMillis(wall.0 + ahead_of_the_system(steady));
+        Self { wall, steady }
     }
+}
+
+/// By how many milliseconds a test has moved the steady clock on, or holds it back: the calendar goes with it.
+#[cfg(test)]
+fn ahead_of_the_system(steady: Instant) -> i64 {
+    let system = std::time::Instant::now();
+    let millis = |span: Duration| i64::try_from(span.as_millis()).expect("a test's time");
+    millis(steady.into_std().saturating_duration_since(system))
+        - millis(system.saturating_duration_since(steady.into_std()))
 }
 
 /// Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted, as JavaScript's `Date` has them. May be negative.

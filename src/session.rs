@@ -10,6 +10,7 @@ mod coherence;
 mod cookie;
 mod key;
 mod live;
+mod watch;
 
 pub use self::{
     answer::{Reading, SessionAnswer},
@@ -18,4 +19,5 @@ pub use self::{
     cookie::CookieSession,
     key::SessionKeys,
     live::{LiveSession, Profile, SessionKey, SessionToken},
+    watch::{Bell, Ring, Watchers, Watching},
 };

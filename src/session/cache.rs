@@ -14,7 +14,9 @@ use futures_util::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{Coherence, Reading, Scope, SessionAnswer, SessionKey, Write, coherence::Stamp};
+use super::{
+    Bell, Coherence, LiveSession, Reading, Scope, SessionAnswer, SessionKey, Watching, Write, coherence::Stamp,
+};
 use crate::{clock::Now, config, error::Rejection, permit::SecretHeld};
 
 /// The cache of `getSessionAndUser`.
@@ -141,8 +143,31 @@ impl SessionCache {
         if let Some(answer) = self.recall(&key, now) {
             return (Ok(answer), Source::Memory);
         }
+        self.read_anew(key, now, fetch).await
+    }
+
+    /// The same, and never from memory: for whoever must know of writes that do not pass through this proxy.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub async fn read_anew<Fetch, Fetched>(
+        self: &Arc<Self>,
+        key: CacheKey,
+        now: Now,
+        fetch: Fetch,
+    ) -> (ReadResult, Source)
+    where
+        Fetch: FnOnce() -> Fetched,
+        Fetched: Future<Output = ReadResult> + Send + 'static,
+    {
         let (shared, source) = self.join_or_begin(key, now, fetch);
         (shared.await, source)
+    }
+
+    /// Has the bell rung whenever something that was written may have changed that session.
+    pub fn watch(&self, session: &LiveSession, bell: Arc<Bell>) -> Watching {
+        self.coherence.watchers().watch(session, bell)
     }
 
     fn recall(&self, key: &CacheKey, now: Now) -> Option<Arc<SessionAnswer>> {

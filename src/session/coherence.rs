@@ -2,8 +2,8 @@
 //!
 //! The law: an answer may be given from memory only if no write that may touch it was *sent or answered* after its read began, and none
 //! is under way. Writes are counted in a fixed table, by a hash of what they touch: two sessions that share a place cost each other
-//! a needless read, never a wrong one. So nothing has to be looked up, listed or locked, and a write of a user reaches all of that user's
-//! sessions without an index.
+//! a needless read, never a wrong one. So nothing has to be looked up, listed or locked for a read, and a write of a user reaches all of that
+//! user's sessions without an index. Those who live on a session for longer than a read are listed apart (`watch`), and told of each write.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -16,7 +16,7 @@ use std::{
 
 use http::StatusCode;
 
-use super::SessionKey;
+use super::{SessionKey, Watchers};
 
 /// The table of writes.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub struct Coherence {
     any_user: Place,
     everything: Place,
     hasher: RandomState,
+    watchers: Arc<Watchers>,
 }
 
 /// What a write may touch.
@@ -78,6 +79,7 @@ impl Default for Coherence {
             any_user: Place::default(),
             everything: Place::default(),
             hasher: RandomState::new(),
+            watchers: Arc::default(),
         }
     }
 }
@@ -93,6 +95,11 @@ impl Coherence {
             place.touch(coherence);
         });
         Write { coherence: Arc::clone(self), scopes }
+    }
+
+    /// Those who are told of every write when it was answered.
+    pub fn watchers(&self) -> &Arc<Watchers> {
+        &self.watchers
     }
 
     /// Notes that a read begins.
@@ -151,8 +158,13 @@ impl Write {
         match outcome {
             WriteOutcome::Known => drop(self),
             WriteOutcome::Unknown => {
+                // It may have happened already, and it may still happen at any moment until then.
+                self.coherence.watchers.ring(&self.scopes);
                 tokio::spawn(async move {
-                    tokio::time::sleep(MUTATION_AT_MOST).await;
+                    for _ in 0..MUTATION_AT_MOST.as_secs() {
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        self.coherence.watchers.ring(&self.scopes);
+                    }
                     drop(self);
                 });
             }
@@ -179,6 +191,8 @@ impl Drop for Write {
             place.touch(coherence);
             place.active.fetch_sub(1, SeqCst);
         });
+        // After the places were touched: whoever reads now reads what the write has left.
+        self.coherence.watchers.ring(&self.scopes);
     }
 }
 

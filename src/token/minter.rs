@@ -257,6 +257,11 @@ impl Minted {
         self.expires_at.saturating_mul(1_000)
     }
 
+    /// Whether both are about the same user, with the same claims.
+    pub fn has_same_subject(&self, other: &Self) -> bool {
+        self.subject == other.subject
+    }
+
     fn is_in_first_four_fifths(&self, now: UnixMillis) -> bool {
         let age_millis = now.0.saturating_sub(self.issued_at.saturating_mul(1_000));
         let life_millis = (self.expires_at - self.issued_at).saturating_mul(1_000);
