@@ -10,9 +10,10 @@ mod identity;
 mod outbound;
 mod scrub;
 mod session_read;
+mod sync;
 mod token;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{Response, request};
 use hyper::body::Incoming;
@@ -26,7 +27,8 @@ use crate::{
     error::Rejection,
     permit::{Caller, CallerPolicy, Cors, WrongSecrets},
     server::{Arrival, Intake},
-    session::{SessionCache, SessionKeys},
+    session::{SessionCache, SessionKey, SessionKeys},
+    sync::Waits,
     telemetry::Metrics,
     token::{Documents, Minter, MinterSettings},
     upstream::{Upstream, UpstreamProblem},
@@ -48,9 +50,16 @@ pub struct Proxy {
     minter: Minter,
     documents: Documents,
     metrics: Arc<Metrics>,
+    /// Sessions whose token the deployment has refused a moment ago on a socket that was in use.
+    refused_sessions: moka::sync::Cache<SessionKey, ()>,
+    /// The patience of sync sockets.
+    socket_waits: Arc<Waits>,
     /// Calls that go on when their callers have gone.
     departed: TaskTracker,
 }
+
+/// How long a refusal is remembered (our choice): long enough for the client to come back, short enough to try again soon.
+const REFUSED_FOR: Duration = Duration::from_secs(60);
 
 impl Proxy {
     /// Builds a proxy by the configuration. Nothing is sent yet.
@@ -72,6 +81,12 @@ impl Proxy {
             minter: Minter::new(MinterSettings::from(&config)),
             documents: Documents::new(&config.token.issuer, config.token.key.algorithm(), &config.token.jwks),
             metrics,
+            refused_sessions: moka::sync::Cache::builder().max_capacity(10_000).time_to_live(REFUSED_FOR).build(),
+            socket_waits: Arc::new(Waits {
+                message: config.timeouts.body,
+                stall: config.timeouts.stall,
+                ..Waits::default()
+            }),
             departed: TaskTracker::new(),
             config,
         })
@@ -83,7 +98,7 @@ impl Proxy {
     ///
     /// Every [`Rejection`] that belongs to its route.
     pub async fn act(
-        &self,
+        self: &Arc<Self>,
         arrival: &Arrival,
         route: Route,
         caller: Caller<'_>,
@@ -98,7 +113,7 @@ impl Proxy {
             Route::Discovery => Ok(documents::answer(&self.documents.discovery, &head.headers)),
             Route::KeySet => Ok(documents::answer(&self.documents.jwks, &head.headers)),
             Route::Preflight => Ok(Cors::preflight(&head.headers)),
-            Route::Sync => Err(Rejection::SyncNotServed),
+            Route::Sync => self.sync(arrival, &caller, head, &body).await,
             Route::Alive | Route::Ready | Route::Metrics | Route::Page => Err(Rejection::NotFound),
         }
     }

@@ -116,7 +116,18 @@ fn load(mode: Mode, file: Option<PathBuf>) -> Option<Config> {
 
 fn bind(config: &Config) -> Option<Sockets> {
     // As many connections as the system lets us have; where it does not, the limits still hold.
-    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(0);
+    let listeners = 1 + usize::from(config.listen.adapter.is_some());
+    // A connection may become a sync socket, which has two; and something for calls, logs and the runtime.
+    let wanted = u64::try_from(config.limits.connections * listeners * 2 + 256).unwrap_or(u64::MAX);
+    if files < wanted {
+        tracing::warn!(
+            target: "listen",
+            files,
+            wanted,
+            "the limit on open files is below what limits.connections may take: raise it, or lower limits.connections"
+        );
+    }
     Sockets::bind(config).inspect_err(|problems| problems.iter().for_each(|problem| _ = complain(problem))).ok()
 }
 

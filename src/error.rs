@@ -13,9 +13,12 @@ pub enum Rejection {
     /// No route of this listener has that method and path.
     #[error("This listener serves no such route.")]
     NotFound,
-    /// The sync socket is not served yet.
-    #[error("The sync socket is not served by this version; use the HTTP functions.")]
-    SyncNotServed,
+    /// A request for the sync socket that does not ask for a WebSocket of version 13.
+    #[error("This route is a WebSocket: ask for an upgrade, version 13.")]
+    UpgradeRequired,
+    /// A request for the sync socket without exactly one key of 16 bytes, or with a body.
+    #[error("An upgrade has one Sec-WebSocket-Key, 16 bytes in base64, and no body.")]
+    BadUpgrade,
 
     /// The header lines are larger than `limits.header_bytes`.
     #[error("The request's header lines are too large.")]
@@ -94,8 +97,8 @@ pub enum Rejection {
     /// No caller's token, or a wrong one, where `adapter.tokens` asks for one.
     #[error("A caller's token is required on this listener.")]
     CallerUnknown,
-    /// A token was asked for from an Origin that is not listed.
-    #[error("This Origin may not ask for tokens; list it in `session.origins`.")]
+    /// A token was asked for, or a socket opened with a session cookie, from an Origin that is not listed.
+    #[error("This Origin may not act by a session cookie; list it in `session.origins`.")]
     OriginForbidden,
     /// A token was asked for without a live session.
     #[error("There is no live session.")]
@@ -144,6 +147,7 @@ impl Rejection {
         match self {
             Self::BadBody(_)
             | Self::BadHost
+            | Self::BadUpgrade
             | Self::BodyCut
             | Self::BadFunctionPath
             | Self::BadClientVersion
@@ -167,7 +171,7 @@ impl Rejection {
             Self::AdapterThrottled => StatusCode::TOO_MANY_REQUESTS,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::SigningFailed => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::SyncNotServed => StatusCode::NOT_IMPLEMENTED,
+            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::AdapterAnswer(crate::adapter::WireProblem::NoSuchUser) => StatusCode::NOT_FOUND,
             Self::UpstreamUnreachable | Self::UpstreamUnreadable | Self::UpstreamRefused | Self::AdapterAnswer(_) => {
                 StatusCode::BAD_GATEWAY
@@ -181,7 +185,8 @@ impl Rejection {
     pub fn code(self) -> &'static str {
         match self {
             Self::NotFound => "NotFound",
-            Self::SyncNotServed => "SyncNotServed",
+            Self::UpgradeRequired => "UpgradeRequired",
+            Self::BadUpgrade => "InvalidUpgrade",
             Self::HeadTooLarge => "HeadersTooLarge",
             Self::BadHost => "BadHost",
             Self::BodyTooLarge => "BodyTooLarge",
@@ -221,7 +226,8 @@ impl Rejection {
     pub fn leaves_body_unread(self) -> bool {
         match self {
             Self::NotFound
-            | Self::SyncNotServed
+            | Self::UpgradeRequired
+            | Self::BadUpgrade
             | Self::HeadTooLarge
             | Self::BadHost
             | Self::BodyTooLarge
@@ -260,10 +266,7 @@ impl Rejection {
     /// Whose doing it is, for metrics and logs.
     pub fn outcome(self) -> Outcome {
         let status = self.status();
-        if status == StatusCode::NOT_IMPLEMENTED
-            || status.is_client_error()
-            || matches!(self, Self::TooManyRequests | Self::TooManyBytes)
-        {
+        if status.is_client_error() || matches!(self, Self::TooManyRequests | Self::TooManyBytes) {
             Outcome::Refused
         } else {
             Outcome::Failed
@@ -283,6 +286,11 @@ impl Rejection {
         }
         if let Some((name, value)) = self.challenge() {
             headers.insert(name, value);
+        }
+        if self == Self::UpgradeRequired {
+            // RFC 9110 section 15.5.22, RFC 6455 section 4.4.
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         response
     }

@@ -2,12 +2,16 @@
 //!
 //! ```text
 //!  browser ────────► public listener ──┐                                ┌── Convex HTTP API
-//!                                      ├─► classify ► permit ► act ─────┤
+//!                                      ├─► classify ► permit ► act ─────┼── Convex sync socket
 //!  Next.js server ─► adapter listener ─┘        │                       └── (dev) embedded deployment
 //!  operators ──────► admin listener             └─ answered here: cached session, token, JWKS, refusal
 //! ```
 //!
 //! The modules stand in the order in which a request meets them; `docs/design.md` says what each may know of the others.
+
+// Laws that fuzzing holds the library to from outside are tried from within, too.
+#[cfg(test)]
+extern crate self as convex_auth_proxy;
 
 // From the command line to a configuration that cannot be wrong.
 pub mod cli;
@@ -31,6 +35,8 @@ pub mod session;
 pub mod token;
 
 // The deployment, and what is done with it.
+pub mod sync;
+
 pub mod upstream;
 
 pub mod act;
@@ -44,6 +50,7 @@ pub mod launch;
 
 // Known to all.
 pub mod body;
+pub mod chance;
 pub mod clock;
 pub mod error;
 pub mod keys;

@@ -11,6 +11,7 @@ mod bind;
 mod connection;
 mod intake;
 mod stream;
+mod upgrade;
 
 use std::{fs::Permissions, os::unix::fs::PermissionsExt, sync::Arc};
 
@@ -28,7 +29,8 @@ pub use self::{
     arrival::{Arrival, Ends},
     bind::{BindProblem, Bound},
     connection::{Answering, Pipeline},
-    intake::{Intake, WholeBody},
+    intake::{Intake, Lease, WholeBody},
+    upgrade::{Seat, Socket, Upgrade, UpgradeFailed},
 };
 use crate::{classify::Listener, config::Config, telemetry::Metrics};
 

@@ -1,6 +1,13 @@
 //! What an operator sees: metrics and logs. Both name routes, reasons and functions, and never a value that a caller sent.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, SharedString, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -16,11 +23,19 @@ pub struct Metrics {
     tokens: [Counter; 2],
     signing_seconds: Histogram,
     upstream_seconds: Histogram,
+    sockets: Arc<AtomicUsize>,
 }
 
 /// One open connection, counted until it is dropped.
 #[derive(Debug)]
 pub struct OpenConnection(Gauge);
+
+/// One open sync socket, counted until it is dropped.
+#[derive(Debug)]
+pub struct OpenSocket {
+    _gauge: OpenConnection,
+    count: Arc<AtomicUsize>,
+}
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -44,7 +59,7 @@ impl Metrics {
         let tokens = ["signed", "reused"].map(|outcome| counter(TOKENS, "outcome", outcome));
         let signing_seconds = recorder.register_histogram(&key(SIGNING_SECONDS, &[]), &METADATA);
         let upstream_seconds = recorder.register_histogram(&key(UPSTREAM_SECONDS, &[]), &METADATA);
-        Self { handle, session_reads, tokens, signing_seconds, upstream_seconds, recorder }
+        Self { handle, session_reads, tokens, signing_seconds, upstream_seconds, sockets: Arc::default(), recorder }
     }
 
     /// Counts a request that was answered.
@@ -101,6 +116,31 @@ impl Metrics {
         reused.increment(1);
     }
 
+    /// Counts an open sync socket.
+    pub fn socket_opened(&self, by_cookie: bool) -> OpenSocket {
+        let identity = if by_cookie { "cookie" } else { "none" };
+        self.recorder.register_counter(&key(SOCKETS_OPENED, &[("identity", identity)]), &METADATA).increment(1);
+        let gauge = self.recorder.register_gauge(&key(SOCKETS, &[]), &METADATA);
+        gauge.increment(1.0);
+        self.sockets.fetch_add(1, Relaxed);
+        OpenSocket { _gauge: OpenConnection(gauge), count: Arc::clone(&self.sockets) }
+    }
+
+    /// How many sync sockets are open.
+    pub fn sockets(&self) -> usize {
+        self.sockets.load(Relaxed)
+    }
+
+    /// Counts a sync socket that has ended, by who ended it, or by why the proxy did.
+    pub fn socket_ended(&self, end: &'static str) {
+        self.recorder.register_counter(&key(SOCKETS_ENDED, &[("end", end)]), &METADATA).increment(1);
+    }
+
+    /// Counts what happened to the identity of an open socket.
+    pub fn socket_identity(&self, event: &'static str) {
+        self.recorder.register_counter(&key(SOCKET_IDENTITIES, &[("event", event)]), &METADATA).increment(1);
+    }
+
     /// Records how long the deployment took to the head of its answer.
     pub fn upstream(&self, took: Duration) {
         self.upstream_seconds.record(took.as_secs_f64());
@@ -128,6 +168,10 @@ const REQUESTS: &str = "convex_auth_proxy_requests_total";
 const REFUSALS: &str = "convex_auth_proxy_refusals_total";
 const CONNECTIONS: &str = "convex_auth_proxy_connections";
 const CONNECTIONS_REFUSED: &str = "convex_auth_proxy_connections_refused_total";
+const SOCKETS: &str = "convex_auth_proxy_sync_sockets";
+const SOCKETS_OPENED: &str = "convex_auth_proxy_sync_sockets_opened_total";
+const SOCKETS_ENDED: &str = "convex_auth_proxy_sync_sockets_ended_total";
+const SOCKET_IDENTITIES: &str = "convex_auth_proxy_sync_identities_total";
 const SESSION_READS: &str = "convex_auth_proxy_session_reads_total";
 const SESSIONS_KEPT: &str = "convex_auth_proxy_sessions_kept";
 const TOKENS: &str = "convex_auth_proxy_tokens_total";
@@ -157,10 +201,18 @@ fn describe(recorder: &PrometheusRecorder) {
             "Session reads: from memory (hit), joined to one under way (coalesced), from the deployment (miss).",
         ),
         (TOKENS, "Tokens given, by whether they were signed or reused."),
+        (SOCKETS_OPENED, "Sync sockets opened, by whether the client's cookie says who it is."),
+        (SOCKETS_ENDED, "Sync sockets that ended, by who ended them or by why the proxy did."),
+        (
+            SOCKET_IDENTITIES,
+            "Identities of open sync sockets: shown again (renewed), ended with their session (ended), not readable in time \
+             (unknown), not taken by the deployment (refused), perhaps not (unconfirmed), ended there (lost).",
+        ),
     ] {
         recorder.describe_counter(name.into(), None, text(help));
     }
     recorder.describe_gauge(CONNECTIONS.into(), None, text("Open connections."));
+    recorder.describe_gauge(SOCKETS.into(), None, text("Open sync sockets."));
     recorder.describe_gauge(SESSIONS_KEPT.into(), None, text("Sessions in memory, about."));
     recorder.describe_gauge(
         DEPLOYMENT_UP.into(),
@@ -173,6 +225,12 @@ fn describe(recorder: &PrometheusRecorder) {
         Some(Unit::Seconds),
         text("Time to the head of the deployment's answer."),
     );
+}
+
+impl Drop for OpenSocket {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Relaxed);
+    }
 }
 
 impl Drop for OpenConnection {

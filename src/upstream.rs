@@ -24,16 +24,20 @@ use crate::{
 
 mod crossing;
 mod relay;
+mod socket;
 
+use self::socket::SocketConnector;
 pub use self::{
     crossing::{CONVEX_CLIENT, Crossing, REQUEST_ID},
     relay::{relay, relay_request},
+    socket::{SocketAnswer, SocketStream},
 };
 
 /// The client of one deployment. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, Body>,
+    socket_connector: SocketConnector,
     target: Arc<Target>,
 }
 
@@ -42,6 +46,7 @@ struct Target {
     scheme: uri::Scheme,
     authority: uri::Authority,
     answer_bytes: usize,
+    connect_timeout: Duration,
     upstream_timeout: Duration,
     read_timeout: Duration,
     stall: Duration,
@@ -91,12 +96,10 @@ impl Upstream {
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(config.timeouts.connect));
         connector.set_keepalive(Some(Duration::from_secs(60)));
-        let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls(&config.upstream.url)?)
-            .https_or_http()
-            .enable_http1()
-            .enable_http2()
-            .wrap_connector(connector);
+        let tls = tls(&config.upstream.url)?;
+        let https = || hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
+        let socket_connector = https().enable_http1().wrap_connector(connector.clone());
+        let https = https().enable_http1().enable_http2().wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
@@ -108,11 +111,12 @@ impl Upstream {
             scheme: if is_https { uri::Scheme::HTTPS } else { uri::Scheme::HTTP },
             authority,
             answer_bytes: config.limits.answer_bytes,
+            connect_timeout: config.timeouts.connect,
             upstream_timeout: config.timeouts.upstream,
             read_timeout: config.timeouts.session_read,
             stall: config.timeouts.stall,
         };
-        Ok(Self { client, target: Arc::new(target) })
+        Ok(Self { client, socket_connector, target: Arc::new(target) })
     }
 
     /// Sends a caller's call and gives the head of the answer, its body still to come, cut down to what crosses.

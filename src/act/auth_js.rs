@@ -45,7 +45,7 @@ impl Proxy {
         let shown = serde_json::from_slice(whole.bytes()).ok().and_then(|body: &RawValue| Arguments::read(body).ok());
         if let Some(shown) = shown {
             SecretHeld::show(&shown, arrival.ends.listener, &policy.secret)
-                .map_err(|refusal| self.refuse(arrival, refusal))?;
+                .map_err(|refusal| self.refuse(arrival.ends.peer, refusal))?;
         }
         let mut arguments = Vec::new();
         let call = wire::arguments(function, whole.bytes(), policy.nulls, &policy.secret, &mut arguments)
@@ -74,7 +74,7 @@ impl Proxy {
             && let Some(token) = read.text(&["sessionToken"])
         {
             let token = SessionToken::new(token);
-            let answer = self.read_session(arrival, SecretHeld::by_the_proxy(), &token, Format::Encoded).await?;
+            let answer = self.read_session(&arrival.id, SecretHeld::by_the_proxy(), &token, Format::Encoded).await?;
             return match answer.reading {
                 Reading::Row(_) | Reading::Absent => Ok(answer.body.clone()),
                 Reading::Refused | Reading::Unreadable => Err(Rejection::UpstreamRefused),

@@ -1,6 +1,7 @@
 //! Convex's own routes: calls of functions, read, decided on, written anew and sent.
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -17,6 +18,7 @@ use super::{Proxy, outbound};
 use crate::{
     body::{Body, BodyCut},
     classify::{Envelope, Lane},
+    clock::Now,
     error::Rejection,
     permit::{self, Caller, Credential, FunctionRefusal, Permitted},
     server::Arrival,
@@ -100,19 +102,19 @@ impl Proxy {
             .into_iter()
             .map(|call| Permitted::decide(call, caller.listener(), &self.config.adapter))
             .collect::<Result<_, _>>()
-            .map_err(|refusal| self.refuse(arrival, refusal))
+            .map_err(|refusal| self.refuse(arrival.ends.peer, refusal))
     }
 
     /// How a refusal is told; a wrong secret is counted against its address.
-    pub(super) fn refuse(&self, arrival: &Arrival, refusal: FunctionRefusal) -> Rejection {
+    pub(super) fn refuse(&self, peer: Option<IpAddr>, refusal: FunctionRefusal) -> Rejection {
         match refusal {
             FunctionRefusal::Rejected(rejection) => rejection,
-            FunctionRefusal::WrongSecret => self.wrong_secrets.refuse(arrival.ends.peer, arrival.now.steady),
+            FunctionRefusal::WrongSecret => self.wrong_secrets.refuse(peer, Now::read().steady),
         }
     }
 
     /// Which sessions' answers a call may change. A function of the module that the contract does not know may change any.
-    fn scope(&self, permitted: &Permitted<'_>) -> Option<Scope> {
+    pub(super) fn scope(&self, permitted: &Permitted<'_>) -> Option<Scope> {
         let adapter = permitted.adapter()?;
         let Some(function) = adapter.function else { return Some(Scope::Everything) };
         self.touched(function.contract().touches, &adapter.arguments)

@@ -1,6 +1,8 @@
 //! Who the deployment shall take a caller for: its own token, or one minted from its session cookie.
 
-use http::HeaderMap;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue};
 
 use super::Proxy;
 use crate::{
@@ -9,7 +11,8 @@ use crate::{
     error::Rejection,
     permit::{Caller, CookieStanding, Credential, Permitted},
     server::Arrival,
-    session::CookieSession,
+    session::{CookieSession, LiveSession, SessionToken},
+    sync::TokenStanding,
     token::{Bearer, Freshness, Minted},
     upstream::Crossing,
 };
@@ -41,25 +44,51 @@ impl Proxy {
         let CookieSession::Token(session_token) = CookieSession::read(headers, &self.config.session.cookies) else {
             return Ok(crossing);
         };
-        let Some(session) = self.live_session(arrival, &session_token).await? else { return Ok(crossing) };
+        let identity = self.cookie_identity(&arrival.id, &session_token).await?;
+        Ok(match identity {
+            Some((_, minted)) => crossing.with_token(minted.token()),
+            None => crossing,
+        })
+    }
+
+    /// The session of a cookie that is authority, with a token for it; nothing where it does not live, or is over as far as a token can tell.
+    ///
+    /// # Errors
+    ///
+    /// The failures of a session read and of signing.
+    pub(super) async fn cookie_identity(
+        &self,
+        id: &HeaderValue,
+        session_token: &SessionToken,
+    ) -> Result<Option<(LiveSession, Arc<Minted>)>, Rejection> {
+        let Some(session) = self.live_session(id, session_token).await? else { return Ok(None) };
         match self.mint(&session, Freshness::Reuse) {
-            Ok(minted) if outlives_the_way(&minted) => Ok(crossing.with_token(minted.token())),
-            // Its last moment: over, as far as a token can tell.
-            Ok(_) | Err(Rejection::NoSession) => Ok(crossing),
+            Ok(minted) if outlives_the_way(&minted) => Ok(Some((session, minted))),
+            Ok(_) | Err(Rejection::NoSession) => Ok(None),
             Err(rejection) => Err(rejection),
         }
     }
 
-    async fn check_bearer(&self, arrival: &Arrival, token: &str) -> Result<(), Rejection> {
+    /// What a caller's own token is worth by `token.client_tokens`, before its session is looked at: the one place that says it, for HTTP and
+    /// for the sync socket.
+    pub(super) fn judge_bearer(&self, token: &str) -> TokenStanding {
         let policy = self.config.token.client_tokens;
         if policy == ClientTokens::Pass {
-            return Ok(());
+            return TokenStanding::Passes;
         }
         match self.minter.read_bearer(token) {
-            Bearer::Foreign if policy == ClientTokens::Refuse => Err(Rejection::TokenForeign),
-            Bearer::Foreign | Bearer::User => Ok(()),
-            Bearer::Unopenable => Err(Rejection::TokenEnded),
-            Bearer::Session(session_token) => match self.live_session(arrival, &session_token).await? {
+            Bearer::Foreign if policy == ClientTokens::Refuse => TokenStanding::Refused(Rejection::TokenForeign),
+            Bearer::Foreign | Bearer::User => TokenStanding::Passes,
+            Bearer::Unopenable => TokenStanding::Refused(Rejection::TokenEnded),
+            Bearer::Session(session) => TokenStanding::OfSession(session),
+        }
+    }
+
+    async fn check_bearer(&self, arrival: &Arrival, token: &str) -> Result<(), Rejection> {
+        match self.judge_bearer(token) {
+            TokenStanding::Passes => Ok(()),
+            TokenStanding::Refused(rejection) => Err(rejection),
+            TokenStanding::OfSession(session) => match self.live_session(&arrival.id, &session).await? {
                 Some(_) => Ok(()),
                 None => Err(Rejection::TokenEnded),
             },

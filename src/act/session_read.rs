@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Instant};
 
-use http::{HeaderMap, Response, header};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, Response, header};
 
 use super::{Proxy, outbound};
 use crate::{
@@ -10,10 +12,10 @@ use crate::{
     body::Body,
     classify::Lane,
     clock::Now,
-    error::Rejection,
+    error::{JSON, Rejection},
     permit::{Permitted, SecretHeld},
     server::Arrival,
-    session::{CacheKey, Format, LiveSession, Reading, SessionAnswer, SessionToken, Source},
+    session::{CacheKey, Format, LiveSession, ReadResult, Reading, SessionAnswer, SessionToken, Source},
     upstream::{CONVEX_CLIENT, Crossing, WholeAnswer},
 };
 
@@ -37,7 +39,7 @@ impl Proxy {
         }
         let token = SessionToken::new(adapter.arguments.text(&["sessionToken"])?);
         let format = answer_format(permitted.call().format.as_deref(), headers)?;
-        Some(self.read_session(arrival, adapter.proof, &token, format).await.map(|answer| respond(&answer)))
+        Some(self.read_session(&arrival.id, adapter.proof, &token, format).await.map(|answer| respond(&answer)))
     }
 
     /// The session of a token, if it lives. For the proxy's own use, on behalf of a cookie or of a token that was minted here.
@@ -47,22 +49,28 @@ impl Proxy {
     /// [`Rejection::UpstreamRefused`] and the failures of the deployment: "unknown" is never told as "none".
     pub(super) async fn live_session(
         &self,
-        arrival: &Arrival,
+        id: &HeaderValue,
         token: &SessionToken,
     ) -> Result<Option<LiveSession>, Rejection> {
-        let answer = self.read_session(arrival, SecretHeld::by_the_proxy(), token, Format::Encoded).await?;
-        match &answer.reading {
-            Reading::Row(_) | Reading::Absent => Ok(answer.live(Now::read().wall).cloned()),
-            Reading::Refused | Reading::Unreadable => {
-                tracing::error!(
-                    target: "session",
-                    status = answer.status.as_u16(),
-                    "the deployment refused getSessionAndUser: is adapter.secret the deployment's CONVEX_AUTH_ADAPTER_SECRET, and \
-                     adapter.module the module that has the function?"
-                );
-                Err(Rejection::UpstreamRefused)
-            }
-        }
+        let answer = self.read_session(id, SecretHeld::by_the_proxy(), token, Format::Encoded).await?;
+        live(&answer)
+    }
+
+    /// The same, read from the deployment now: another writer may have prolonged what memory says has ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`live_session`](Self::live_session).
+    pub(super) async fn live_session_anew(
+        &self,
+        id: &HeaderValue,
+        token: &SessionToken,
+    ) -> Result<Option<LiveSession>, Rejection> {
+        let key = CacheKey::new(SecretHeld::by_the_proxy(), self.session_keys.key_of(token), Format::Encoded);
+        let fetch = self.session_fetch(id, token, Format::Encoded);
+        let (result, source) = self.sessions.read_anew(key, Now::read(), fetch).await;
+        self.count_read(source);
+        live(&*result?)
     }
 
     /// Reads a session through the cache.
@@ -72,40 +80,55 @@ impl Proxy {
     /// The failures of the deployment.
     pub(super) async fn read_session(
         &self,
-        arrival: &Arrival,
+        id: &HeaderValue,
         proof: SecretHeld,
         token: &SessionToken,
         format: Format,
     ) -> Result<Arc<SessionAnswer>, Rejection> {
-        let session = self.session_keys.key_of(token);
-        let fetch = || {
-            let upstream = self.upstream.clone();
-            let metrics = Arc::clone(&self.metrics);
-            let scrub = Arc::clone(&self.scrub);
-            let body = self.session_call(token, format);
-            let token = token.clone();
-            let crossing = Crossing::default().identified(&arrival.id);
-            async move {
-                let started = Instant::now();
-                let whole = upstream.read(Lane::Query.path(), crossing, body.into()).await;
-                metrics.upstream(started.elapsed());
-                let WholeAnswer { status, content_type, body } = whole?;
-                let body = scrub.clean(body);
-                let reading = Reading::read(status, &body, &token, session);
-                if matches!(reading, Reading::Unreadable) {
-                    return Err(Rejection::UpstreamUnreadable);
-                }
-                Ok(Arc::new(SessionAnswer { status, content_type, body, reading }))
-            }
-        };
+        let key = CacheKey::new(proof, self.session_keys.key_of(token), format);
         // Not the stamp of the arrival: a body may have taken its time since.
-        let (result, source) = self.sessions.read(CacheKey::new(proof, session, format), Now::read(), fetch).await;
+        let (result, source) = self.sessions.read(key, Now::read(), self.session_fetch(id, token, format)).await;
+        self.count_read(source);
+        result
+    }
+
+    fn count_read(&self, source: Source) {
         match source {
             Source::Memory => self.metrics.session_hit(),
             Source::Joined => self.metrics.session_coalesced(),
             Source::Deployment => self.metrics.session_miss(),
         }
-        result
+    }
+
+    /// What reads a session from the deployment, once it is called.
+    fn session_fetch<'token>(
+        &'token self,
+        id: &'token HeaderValue,
+        token: &'token SessionToken,
+        format: Format,
+    ) -> impl FnOnce() -> BoxFuture<'static, ReadResult> + 'token {
+        move || {
+            let upstream = self.upstream.clone();
+            let metrics = Arc::clone(&self.metrics);
+            let scrub = Arc::clone(&self.scrub);
+            let body = self.session_call(token, format);
+            let (session, token) = (self.session_keys.key_of(token), token.clone());
+            let crossing = Crossing::default().identified(id);
+            Box::pin(async move {
+                let started = Instant::now();
+                let whole = upstream.read(Lane::Query.path(), crossing, body.into()).await;
+                metrics.upstream(started.elapsed());
+                let WholeAnswer { status, content_type, body } = whole?;
+                // Copies: what came are parts of the connection's buffer, which would be kept for as long as the session is.
+                let body = Bytes::copy_from_slice(&scrub.clean(body));
+                let content_type = HeaderValue::from_bytes(content_type.as_bytes()).unwrap_or(JSON);
+                let reading = Reading::read(status, &body, &token, session);
+                if matches!(reading, Reading::Unreadable) {
+                    return Err(Rejection::UpstreamUnreadable);
+                }
+                Ok(Arc::new(SessionAnswer { status, content_type, body, reading }))
+            })
+        }
     }
 
     fn session_call(&self, token: &SessionToken, format: Format) -> Vec<u8> {
@@ -115,6 +138,22 @@ impl Proxy {
         outbound::write_text(self.config.adapter.secret.expose(), &mut arguments);
         arguments.extend_from_slice(b"}]");
         outbound::write_own(self.session_function.as_str(), format.as_str(), &arguments)
+    }
+}
+
+/// The session that an answer tells of, if it lives now.
+fn live(answer: &SessionAnswer) -> Result<Option<LiveSession>, Rejection> {
+    match &answer.reading {
+        Reading::Row(_) | Reading::Absent => Ok(answer.live(Now::read().wall).cloned()),
+        Reading::Refused | Reading::Unreadable => {
+            tracing::error!(
+                target: "session",
+                status = answer.status.as_u16(),
+                "the deployment refused getSessionAndUser: is adapter.secret the deployment's CONVEX_AUTH_ADAPTER_SECRET, and \
+                 adapter.module the module that has the function?"
+            );
+            Err(Rejection::UpstreamRefused)
+        }
     }
 }
 

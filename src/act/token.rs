@@ -84,7 +84,7 @@ impl Proxy {
         token: &SessionToken,
         freshness: Freshness,
     ) -> Result<Arc<Minted>, Rejection> {
-        let session = self.live_session(arrival, token).await?.ok_or(Rejection::NoSession)?;
+        let session = self.live_session(&arrival.id, token).await?.ok_or(Rejection::NoSession)?;
         self.mint(&session, freshness)
     }
 }

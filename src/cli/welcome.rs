@@ -89,6 +89,13 @@ fn lines(
         ("read the messages", format!(r#"curl -s {public}/api/query {JSON} -d '{{"path":"demo:list","args":{{}}}}'"#)),
         ("a Convex token for the cookie", format!("curl -s -X POST {public}/auth/token {signed_in}")),
         (
+            "the sync socket opens (101); from here on Convex's clients know what to say",
+            format!(
+                "curl -si -m 1 {public}/api/sync {signed_in} -H 'Connection: Upgrade' -H 'Upgrade: websocket' \
+                 -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==' | head -n 1"
+            ),
+        ),
+        (
             "an adapter function, refused without the secret",
             format!(
                 r#"curl -s {public}/api/query {JSON} -d '{{"path":"{module}:getSessionAndUser","args":{{"sessionToken":"{}"}}}}'"#,
@@ -188,6 +195,8 @@ mod tests {
         curl -s http://localhost:8080/api/query -H 'Content-Type: application/json' -d '{"path":"demo:list","args":{}}'
         # a Convex token for the cookie
         curl -s -X POST http://localhost:8080/auth/token -H 'Cookie: authjs.session-token=SESSION'
+        # the sync socket opens (101); from here on Convex's clients know what to say
+        curl -si -m 1 http://localhost:8080/api/sync -H 'Cookie: authjs.session-token=SESSION' -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==' | head -n 1
         # an adapter function, refused without the secret
         curl -s http://localhost:8080/api/query -H 'Content-Type: application/json' -d '{"path":"authAdapter:getSessionAndUser","args":{"sessionToken":"SESSION"}}'
         # the same with the secret, as the guide's adapter calls it

@@ -17,7 +17,7 @@ use tokio::{io::AsyncWriteExt, sync::Semaphore, time::timeout};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Ends,
+    Ends, Seat, Upgrade,
     stream::{ClientStream, Exchange, Waits},
 };
 use crate::{body::Body, classify::Listener, config::Config, error::Outcome, telemetry::Metrics};
@@ -60,11 +60,12 @@ impl Connections {
         }
     }
 
-    async fn serve(&self, stream: Stream, shutdown: &ShutdownWatch) {
+    async fn serve(&self, stream: Stream, shutdown: &ShutdownWatch, seat: Arc<Seat>) {
         let ends = self.ends(&stream);
         let exchange = Exchange::default();
         let io = TokioIo::new(ClientStream::new(stream, exchange.clone(), self.waits));
-        let service = service_fn(|request: Request<Incoming>| {
+        let service = service_fn(|mut request: Request<Incoming>| {
+            Upgrade::prepare(&mut request, &seat);
             let serving = exchange.begin();
             let answering = (self.pipeline)(ends, request);
             let exchange = exchange.clone();
@@ -76,7 +77,7 @@ impl Connections {
                 Ok::<_, Infallible>(response.map(|body| body.holding(serving)))
             }
         });
-        let mut connection = pin!(self.http.serve_connection(io, service));
+        let mut connection = pin!(self.http.serve_connection(io, service).with_upgrades());
         let mut shutdown = shutdown.clone();
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -137,12 +138,13 @@ content-type: application/json\r\ncontent-length: 88\r\n\r\n\
 #[async_trait]
 impl ServerApp for Connections {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let Ok(_place) = self.places.try_acquire() else {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             self.turn_away(stream).await;
             return None;
         };
-        let _open = self.metrics.connection_opened(self.listener.name());
-        self.tracker.track_future(self.serve(stream, shutdown)).await;
+        let open = self.metrics.connection_opened(self.listener.name());
+        let seat = Seat::new(place, open, self.tracker.token(), shutdown.clone());
+        self.serve(stream, shutdown, Arc::new(seat)).await;
         None
     }
 }

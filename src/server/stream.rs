@@ -124,6 +124,11 @@ impl ClientStream {
         }
     }
 
+    /// The connection itself, for what it has become.
+    pub(super) fn into_stream(self) -> Stream {
+        self.stream
+    }
+
     fn is_serving(&mut self) -> bool {
         let state = self.exchange.0.count.load(SeqCst);
         if state != self.seen {

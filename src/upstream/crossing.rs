@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::{error::Rejection, permit::Credential};
 
 /// The headers of a request to the deployment. Made from a table, never copied whole.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Crossing {
     pub(super) headers: HeaderMap,
 }
@@ -52,6 +52,13 @@ impl Crossing {
             _ => return Err(Rejection::BadClientVersion),
         }
         Ok(crossing)
+    }
+
+    /// The same headers with bytes of their own: what came in is a part of the connection's buffer, which would be kept as long.
+    pub fn detached(&self) -> Self {
+        let copy = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+        let headers = self.headers.iter().filter_map(|(name, value)| Some((name.clone(), copy(value)?)));
+        Self { headers: headers.collect() }
     }
 
     /// Sets the id that the request has in the logs here.
