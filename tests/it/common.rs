@@ -3,6 +3,7 @@
 mod client;
 mod connection;
 mod scripted;
+pub(crate) mod socket;
 
 use std::net::SocketAddr;
 
@@ -47,13 +48,22 @@ impl World {
 
     /// The same, with further settings: names as in the environment without their prefix, e.g. `("TOKEN__LIFETIME", "10s")`.
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+        Self::with_provider(settings, None).await
+    }
+
+    /// The same, with a deployment that was told of another issuer: it takes none of the proxy's tokens.
+    pub(crate) async fn without_provider() -> Self {
+        Self::with_provider(&[], Some("https://another-issuer.example")).await
+    }
+
+    async fn with_provider(settings: &[(&str, &str)], issuer: Option<&str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let upstream = listener.local_addr().unwrap();
         let (config, sockets) = configure(upstream, settings);
         let deployment = Deployment::new(DeploymentOptions {
             adapter_secret: config.adapter.secret.clone(),
             module: config.adapter.module.clone(),
-            issuer: config.token.issuer.clone(),
+            issuer: issuer.map_or_else(|| config.token.issuer.clone(), str::to_owned),
             application_id: config.token.audience.clone(),
             record_requests: true,
             sync: SyncOptions::default(),

@@ -21,6 +21,8 @@ mod codec;
 mod token;
 // Sessions from memory, and when not.
 mod session;
+// The sync socket: what passes, who is who, what is refused, and when it ends.
+mod sync;
 // Connections: how they are read, bounded, kept and ended.
 mod server;
 // A deployment that is down, late or talks nonsense, and clients that leave.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::common::{NOTHING, ORIGIN, Request, SECRET, Scripted, Seen, World, get, post, raw};
+use crate::common::{Connection, NOTHING, ORIGIN, Request, SECRET, Scripted, Seen, World, get, post, raw};
 
 /// The routes that run functions.
 const LANES: [&str; 5] = ["query", "mutation", "action", "query_at_ts", "query_batch"];
@@ -727,12 +727,27 @@ async fn a_base_path_is_taken_off_on_the_public_listener_alone() {
 }
 
 #[tokio::test]
-async fn the_sync_socket_says_that_it_is_not_served_yet() {
+async fn the_sync_socket_must_be_asked_for_as_one() {
     let (world, scripted) = World::scripted(&[]).await;
     for listener in [world.public, world.adapter] {
         for target in ["/api/sync", "/api/1.48.0/sync", "/api/0.1.0-alpha.1/sync"] {
-            let upgrade = get(listener, target).header("upgrade", "websocket").header("sec-websocket-version", "13");
-            assert_eq!(upgrade.send().await.refusal(), (501, "SyncNotServed".to_owned()), "{target}");
+            let answer = get(listener, target).send().await;
+            assert_eq!(answer.refusal(), (426, "UpgradeRequired".to_owned()), "{target}");
+            assert_eq!(answer.header("upgrade"), Some("websocket"));
+            assert_eq!(answer.header("sec-websocket-version"), Some("13"));
+            let keyless = get(listener, target)
+                .header("connection", "upgrade")
+                .header("upgrade", "websocket")
+                .header("sec-websocket-version", "13");
+            assert_eq!(keyless.send().await.refusal(), (400, "InvalidUpgrade".to_owned()), "{target}");
+            // L10: what follows a head must not be taken for the first bytes of a socket.
+            let mut smuggler = Connection::open(listener).await;
+            let head = format!(
+                "GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                 sec-websocket-version: 13\r\nsec-websocket-key: MDEyMzQ1Njc4OWFiY2RlZg==\r\ncontent-length: 4\r\n\r\nbody"
+            );
+            smuggler.send(head.as_bytes()).await;
+            assert_eq!(smuggler.answer().await.refusal(), (400, "InvalidUpgrade".to_owned()), "{target}");
         }
     }
     nothing_went(&scripted);

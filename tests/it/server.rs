@@ -592,7 +592,7 @@ async fn a_base_path_holds_all_public_routes_and_nothing_else() {
     let ada = at(world.public, "/convex/api/query").header("authorization", &bearer).send().await.ok();
     assert_eq!(ada["value"]["subject"], json!(user_id), "the deployment found the documents under the path");
     assert_eq!(get(world.public, &format!("/convex{DISCOVERY}")).send().await.status, 200);
-    assert_eq!(get(world.public, "/convex/api/sync").send().await.refusal(), (501, "SyncNotServed".to_owned()));
+    assert_eq!(get(world.public, "/convex/api/sync").send().await.refusal(), (426, "UpgradeRequired".to_owned()));
     for target in ["/api/query", "/convexapi/query", "/convex", "/convex/", "/convex//api/query", "/Convex/api/query"] {
         assert_eq!(at(world.public, target).send().await.refusal(), (404, "NotFound".to_owned()), "{target}");
     }
