@@ -160,14 +160,6 @@ test("values pass as they are, in both directions", async () => {
   assert.equal(sent.body, body);
 });
 
-test("the sync socket says that it is not served", async () => {
-  for (const target of ["/api/sync", "/api/1.48.0/sync"]) {
-    const answered = await send(proxy.publicUrl + target);
-    assert.equal(answered.status, 501);
-    assert.equal(answered.json.code, "SyncNotServed");
-  }
-});
-
 test("a foreign token goes to the deployment, which does not know it", async () => {
   const foreign = `${base64url({ alg: "RS256", typ: "JWT" })}.${base64url({ iss: "https://issuer.example", aud: "convex", sub: "x", exp: 4e9, iat: 1 })}.AAAA`;
   const answered = await call(proxy.publicUrl, "query", "demo:whoami", {}, { authorization: `Bearer ${foreign}` });

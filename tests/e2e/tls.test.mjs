@@ -12,9 +12,13 @@ import { fileURLToPath } from "node:url";
 import { ConvexHttpClient } from "convex/browser";
 import { anyApi } from "convex/server";
 
+import { connect } from "./lib/clients.mjs";
 import { assertRefused, call } from "./lib/http.mjs";
 import { keyPair, serveEnvironment } from "./lib/keys.mjs";
 import { startServe } from "./lib/proxy.mjs";
+import { upgrade } from "./lib/raw.mjs";
+import { SESSION_COOKIE } from "./lib/seed.mjs";
+import { scriptedDeployment } from "./lib/sync-upstream.mjs";
 
 const file = (name) => fileURLToPath(new URL(`./tls/${name}`, import.meta.url));
 const identity = { key: readFileSync(file("localhost.key.pem")), cert: readFileSync(file("localhost.pem")) };
@@ -59,9 +63,27 @@ test("HTTP/1.1 is spoken with a deployment that offers nothing else", async () =
   assert.equal(await client.query(anyApi.demo.whoami, {}), "1.1");
 });
 
+for (const [what, server] of [
+  ["HTTP/1.1 alone", createServer(identity)],
+  ["HTTP/2 too", createSecureServer({ ...identity, allowHTTP1: true })],
+]) {
+  test(`the sync socket is opened to a deployment over TLS that offers ${what}`, async (t) => {
+    const scripted = await scriptedDeployment({ server });
+    after(() => scripted.close());
+    scripted.sessions.set("ada-session", "users|ada");
+    const { port } = new URL(scripted.url);
+    const proxy = await inFrontOf({ url: `https://localhost:${port}` }, { SSL_CERT_FILE: file("authority.pem") });
+    const client = connect(t, proxy.publicUrl, { headers: { cookie: `${SESSION_COOKIE}=ada-session` } });
+    assert.equal((await client.query("demo:whoami")).subject, "users|ada");
+    assert.equal((await client.query("demo:repeat", { text: "0123456789", times: 100_000 })).length, 1_000_000);
+    assert.equal(scripted.sockets[0].headers.host, `localhost:${port}`);
+  });
+}
+
 test("a certificate that the system does not trust is an error", async () => {
   const proxy = await inFrontOf(modern, { SSL_CERT_FILE: file("localhost.pem") }, { isReady: false });
   const before = modern.seen.length;
   assertRefused(await call(proxy.publicUrl, "query", "demo:whoami"), 502, "UpstreamUnreachable");
+  assertRefused(await upgrade(proxy.publicUrl), 502, "UpstreamUnreachable");
   assert.equal(modern.seen.length, before);
 });

@@ -34,3 +34,11 @@ export function tokenFor(proxy, body) {
 export function tokenByCookie(proxy, cookie, { headers = {}, body } = {}) {
   return send(`${proxy.publicUrl}/auth/token`, { method: "POST", body, headers: { cookie, ...headers } });
 }
+
+/** `fetchToken` of `setAuth` as a page would write it: a token for its cookie, null once there is no session. */
+export function pageTokens(proxy, cookie) {
+  return async ({ forceRefreshToken }) => {
+    const { status, json } = await tokenByCookie(proxy, cookie, { body: { forceRefresh: forceRefreshToken } });
+    return status === 200 ? json.token : null;
+  };
+}
