@@ -319,13 +319,15 @@ fn permitted(judge: &Judging, message: Theirs) {
 const SECRET: &str = "s";
 
 /// A judge by the real policy, for a client from outside.
-struct Judging {
+pub(crate) struct Judging {
     policy: config::Adapter,
-    intake: Intake,
+    /// Counts what is held.
+    pub(crate) intake: Intake,
 }
 
 impl Judging {
-    fn new() -> Self {
+    /// With the module `authAdapter`.
+    pub(crate) fn new() -> Self {
         let policy = config::Adapter {
             module: "authAdapter".parse().expect("a module"),
             secret: Secret::new(SECRET),

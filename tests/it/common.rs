@@ -24,6 +24,17 @@ pub(crate) use self::{
 
 /// The secret that proxy and deployment share in every world.
 pub(crate) const SECRET: &str = "canary-secret-e2a81c44";
+/// All spellings that the backend resolves to one function.
+pub(crate) const SPELLINGS: [&str; 8] = [
+    "authAdapter:getUser",
+    "authAdapter.js:getUser",
+    "authAdapter/:getUser",
+    "authAdapter//:getUser",
+    "authAdapter/.:getUser",
+    "authAdapter/./:getUser",
+    "authAdapter.js/:getUser",
+    "authAdapter.js/.:getUser",
+];
 /// The origin that every world lists.
 pub(crate) const ORIGIN: &str = "http://localhost:3000";
 

@@ -2,22 +2,10 @@
 
 use serde_json::json;
 
-use crate::common::{Connection, NOTHING, ORIGIN, Request, SECRET, Scripted, Seen, World, get, post, raw};
+use crate::common::{Connection, NOTHING, ORIGIN, Request, SECRET, SPELLINGS, Scripted, Seen, World, get, post, raw};
 
 /// The routes that run functions.
 const LANES: [&str; 5] = ["query", "mutation", "action", "query_at_ts", "query_batch"];
-
-/// All spellings that the backend resolves to one function.
-const SPELLINGS: [&str; 8] = [
-    "authAdapter:getUser",
-    "authAdapter.js:getUser",
-    "authAdapter/:getUser",
-    "authAdapter//:getUser",
-    "authAdapter/.:getUser",
-    "authAdapter/./:getUser",
-    "authAdapter.js/:getUser",
-    "authAdapter.js/.:getUser",
-];
 
 /// The body of a call on a lane. `args` is JSON text.
 fn body_of(lane: &str, path: &str, args: &str) -> String {

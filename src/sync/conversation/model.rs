@@ -10,24 +10,21 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Conversation, Extent, Heard, Judge, Outputs, Turn};
+use super::{Conversation, Extent, Heard, Outputs, Turn};
 use crate::{
-    classify::{Call, Listener},
+    classify::Listener,
     clock::UnixMillis,
-    config::{self, Nulls, OnPublic},
-    error::Rejection,
     keys::{Algorithm, SigningKey},
-    permit::{FunctionRefusal, Permitted},
     secret::Secret,
-    server::{Intake, Lease},
-    session::{LiveSession, Profile, SessionKeys, SessionToken, Write},
+    session::{LiveSession, Profile, SessionKeys, SessionToken},
     sync::{
+        close::CloseCause,
         inbox::{Inbox, Received},
         input::Input,
+        laws::Judging,
         passage::{Arrived, Passage},
     },
     token::{Freshness, Minted, Minter, MinterSettings},
@@ -58,6 +55,8 @@ enum Action {
     Ping,
     /// The deployment's next message arrives at the proxy; long ones may arrive in two parts.
     FromDeployment { in_parts: bool },
+    /// From now on the deployment refuses what the proxy says of the client.
+    Refuse,
     /// All connections are lost; the client comes back with everything.
     Reconnect { with_cookie: bool },
 }
@@ -75,6 +74,7 @@ fn action() -> impl Strategy<Value = Action> {
         3 => (1..4_usize, any::<bool>()).prop_map(|(pieces, is_sorted)| Action::Tell { pieces, is_sorted }),
         1 => Just(Action::Ping),
         6 => any::<bool>().prop_map(|in_parts| Action::FromDeployment { in_parts }),
+        1 => Just(Action::Refuse),
         1 => any::<bool>().prop_map(|with_cookie| Action::Reconnect { with_cookie }),
     ]
 }
@@ -124,7 +124,9 @@ struct Deployment {
     queries: BTreeSet<u32>,
     untold: Vec<Value>,
     outgoing: VecDeque<String>,
-    who: Option<String>,
+    refuses: bool,
+    /// It has refused somebody and hears and says nothing more.
+    is_over: bool,
 }
 
 struct World {
@@ -136,7 +138,7 @@ struct World {
     to_deployment: VecDeque<String>,
     replies: Vec<u8>,
     down: Vec<u8>,
-    judge: TestJudge,
+    judge: Judging,
     minter: Minter,
 }
 
@@ -152,7 +154,7 @@ impl World {
             to_deployment: VecDeque::new(),
             replies: Vec::new(),
             down: Vec::new(),
-            judge: TestJudge::default(),
+            judge: Judging::new(),
             minter,
         };
         world.client.connect();
@@ -177,7 +179,8 @@ impl World {
                 }
             }
             Action::Tell { pieces, is_sorted } => self.deployment.tell(*pieces, *is_sorted),
-            Action::Ping => self.deployment.outgoing.push_back(json!({ "type": "Ping" }).to_string()),
+            Action::Ping => self.deployment.say(&json!({ "type": "Ping" })),
+            Action::Refuse => self.deployment.refuses = true,
             Action::FromDeployment { in_parts } => self.hear_deployment(*in_parts),
             Action::Reconnect { with_cookie } => self.reconnect(*with_cookie),
         }
@@ -185,15 +188,17 @@ impl World {
 
     /// Lets everything arrive, and looks at what is left.
     fn settle(&mut self) {
-        while !self.client.outgoing.is_empty() {
-            self.hear_client();
-        }
-        while let Some(text) = self.to_deployment.pop_front() {
-            self.deployment.hear(&text);
-        }
-        self.deployment.tell(1, false);
-        while !self.deployment.outgoing.is_empty() {
-            self.hear_deployment(false);
+        // A refusal may begin a connection anew: then there is more to arrive.
+        for _ in 0..4 {
+            self.deployment.tell(1, false);
+            while !(self.client.outgoing.is_empty()
+                && self.to_deployment.is_empty()
+                && self.deployment.outgoing.is_empty())
+            {
+                self.hear_client();
+                self.act(&Action::ToDeployment);
+                self.hear_deployment(false);
+            }
         }
         let Client { seen, query_set, identity, queries, results, open, pieces, .. } = &self.client;
         assert_eq!((seen.0, seen.1), (*query_set, *identity), "all that the client said was told of");
@@ -237,21 +242,30 @@ impl World {
         let bytes = text.as_bytes();
         let cut = if in_parts && bytes.len() > 400 { 400 } else { bytes.len() };
         let extent = if cut < bytes.len() { Extent::Beginning(bytes.len() as u64) } else { Extent::Whole };
-        let heard = self.conversation.deployment_says(&bytes[..cut], extent, &self.judge, &mut self.down).unwrap();
+        let mut heard = self.conversation.deployment_says(&bytes[..cut], extent, &self.judge, &mut self.down);
+        if heard == Ok(Heard::Gather) {
+            heard = self.conversation.deployment_says(bytes, Extent::Whole, &self.judge, &mut self.down);
+            assert_ne!(heard, Ok(Heard::Gather));
+        } else if heard == Ok(Heard::Done) && extent != Extent::Whole {
+            self.down.extend_from_slice(&bytes[cut..]);
+            self.conversation.rest(&bytes[cut..], true).unwrap();
+        }
         match heard {
-            Heard::Gather => {
-                let whole = self.conversation.deployment_says(bytes, Extent::Whole, &self.judge, &mut self.down);
-                assert_eq!(whole, Ok(Heard::Done));
-            }
-            Heard::Done if extent != Extent::Whole => {
-                self.down.extend_from_slice(&bytes[cut..]);
-                self.conversation.rest(&bytes[cut..], true).unwrap();
-            }
-            Heard::Done => {}
-            Heard::Refused => panic!("nothing was refused"),
+            Ok(_) if heard == Ok(Heard::Refused) => return self.start_over(),
+            Ok(_) => {}
+            // The client is sent away, and comes back as nobody.
+            Err(CloseCause::TokenRefused | CloseCause::IdentityLost) => return self.reconnect(false),
+            Err(cause) => panic!("{cause:?}"),
         }
         self.interject();
         self.send_down();
+    }
+
+    /// The same client, on another connection of the proxy's.
+    fn start_over(&mut self) {
+        self.to_deployment.clear();
+        self.deployment = Deployment { now: self.deployment.now, ..Deployment::default() };
+        self.up(Conversation::start_over);
     }
 
     fn interject(&mut self) {
@@ -401,14 +415,29 @@ impl Client {
 }
 
 impl Deployment {
+    fn say(&mut self, message: &Value) {
+        if !self.is_over {
+            self.outgoing.push_back(message.to_string());
+        }
+    }
+
     fn hear(&mut self, text: &str) {
+        if self.is_over {
+            return;
+        }
         let message: Value = serde_json::from_str(text).unwrap();
         match message["type"].as_str().unwrap() {
             "Connect" => assert_eq!((self.identity, self.query_set), (0, 0), "first"),
             "Authenticate" => {
                 assert_eq!(message["baseVersion"], json!(self.identity), "in its turn");
+                let is_the_proxys = message["tokenType"] == "User" && message["value"] != "its-own";
+                if self.refuses && is_the_proxys {
+                    self.say(&json!({
+                        "type": "AuthError", "error": "no", "baseVersion": self.told.1, "authUpdateAttempted": true,
+                    }));
+                    self.is_over = true;
+                }
                 self.identity += 1;
-                self.who = message["value"].as_str().map(str::to_owned);
             }
             "ModifyQuerySet" => {
                 assert_eq!(message["baseVersion"], json!(self.query_set), "in its turn");
@@ -429,19 +458,19 @@ impl Deployment {
             }
             kind @ ("Mutation" | "Action") => {
                 assert_eq!(message["udfPath"], "demo:send", "nothing refused comes here");
-                self.outgoing.push_back(
-                    json!({
-                        "type": format!("{kind}Response"), "requestId": message["requestId"], "success": true,
-                        "result": null, "ts": "AAAAAAAAAAA=", "logLines": [],
-                    })
-                    .to_string(),
-                );
+                self.say(&json!({
+                    "type": format!("{kind}Response"), "requestId": message["requestId"], "success": true,
+                    "result": null, "ts": "AAAAAAAAAAA=", "logLines": [],
+                }));
             }
             other => panic!("{other}"),
         }
     }
 
     fn tell(&mut self, pieces: usize, is_sorted: bool) {
+        if self.is_over {
+            return;
+        }
         self.now += 1;
         let (start, end) = (self.told, (self.query_set, self.identity, self.now));
         self.told = end;
@@ -496,73 +525,6 @@ fn state(version: &Value) -> State {
     let number = |name: &str| u32::try_from(version[name].as_u64().unwrap()).unwrap();
     let now = STANDARD.decode(version["ts"].as_str().unwrap()).unwrap();
     (number("querySet"), number("identity"), u64::from_le_bytes(now.try_into().unwrap()))
-}
-
-/// Decides as the proxy does on its public listener.
-struct TestJudge {
-    policy: config::Adapter,
-    intake: Intake,
-}
-
-impl Default for TestJudge {
-    fn default() -> Self {
-        let limits = config::Limits {
-            header_bytes: 1,
-            body_bytes: 1,
-            answer_bytes: 1,
-            connections: 1,
-            requests_in_flight: 1,
-            buffered_bytes: 1 << 30,
-            upstream_idle_connections: 1,
-        };
-        let second = Duration::from_secs(1);
-        let timeouts = config::Timeouts {
-            header: second,
-            body: second,
-            idle: second,
-            connect: second,
-            upstream: second,
-            session_read: second,
-            stall: second,
-            upstream_idle: second,
-            shutdown: second,
-        };
-        let policy = config::Adapter {
-            module: "authAdapter".parse().unwrap(),
-            secret: Secret::new("right"),
-            on_public: OnPublic::RequireSecret,
-            tokens: Vec::new(),
-            nulls: Nulls::Drop,
-        };
-        Self { policy, intake: Intake::new(&limits, &timeouts) }
-    }
-}
-
-impl Judge for TestJudge {
-    fn decide<'text>(&self, call: Call<'text>) -> Result<Permitted<'text>, Rejection> {
-        Permitted::decide(call, Listener::Public, &self.policy).map_err(|refusal| match refusal {
-            FunctionRefusal::Rejected(rejection) => rejection,
-            FunctionRefusal::WrongSecret => Rejection::AdapterForbidden,
-        })
-    }
-
-    fn policy(&self) -> &config::Adapter {
-        &self.policy
-    }
-
-    fn begin_write(&self, _: &Permitted<'_>) -> Option<Write> {
-        None
-    }
-
-    fn clean(&self, answer: Bytes) -> Bytes {
-        answer
-    }
-
-    fn refused(&self, _: Rejection) {}
-
-    fn lease(&self) -> Lease {
-        self.intake.lease(Listener::Public)
-    }
 }
 
 fn minter() -> Minter {

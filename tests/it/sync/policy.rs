@@ -1,23 +1,14 @@
 use serde_json::{Value, json};
 
 use crate::common::{
-    SECRET, World, get,
+    SECRET, SPELLINGS, World, get,
     socket::{action, add, modify, mutation, remove, socket},
 };
 
-/// Spellings that the backend takes for a function of the adapter's module.
-const SPELLINGS: [&str; 10] = [
-    "authAdapter:getUser",
-    "authAdapter.js:getUser",
-    "authAdapter/:getUser",
-    "authAdapter//:getUser",
-    "authAdapter/.:getUser",
-    "authAdapter/./:getUser",
-    "authAdapter.js/:getUser",
-    "authAdapter.js/.:getUser",
-    "authAdapter",
-    "authAdapter:whatever",
-];
+/// All that names the adapter's module: every spelling of a function, its default export, and what it does not have.
+fn spellings() -> impl Iterator<Item = &'static str> {
+    SPELLINGS.into_iter().chain(["authAdapter", "authAdapter:whatever"])
+}
 
 /// Whether a response or a modification tells of a refusal with that code.
 fn is_refused(told: &Value, code: &str) -> bool {
@@ -34,7 +25,7 @@ fn went_up(world: &World) -> String {
 async fn rule_17_a_refused_call_is_answered_and_the_client_lives_on() {
     let world = World::new().await;
     let mut client = socket(world.public).connect().await;
-    for (number, path) in (0..).zip(SPELLINGS) {
+    for (number, path) in (0..).zip(spellings()) {
         for (kind, call) in
             [("Mutation", mutation(number, path, &json!({}))), ("Action", action(number, path, &json!({})))]
         {
@@ -51,20 +42,20 @@ async fn rule_17_a_refused_call_is_answered_and_the_client_lives_on() {
     assert_eq!(client.next_of("ActionResponse").await["result"], json!("pong"));
     assert!(!went_up(&world).contains("authAdapter"));
     let refusals = world.metric(r#"convex_auth_proxy_refusals_total{reason="AdapterForbidden"}"#).await;
-    assert_eq!(refusals, 2.0 * SPELLINGS.len() as f64);
+    assert_eq!(refusals, 2.0 * spellings().count() as f64);
 }
 
 #[tokio::test]
 async fn rules_17_and_18_a_refused_query_fails_and_can_be_taken_back() {
     let world = World::new().await;
     let mut client = socket(world.public).connect().await;
-    let mut adds: Vec<Value> = (0..).zip(SPELLINGS).map(|(number, path)| add(number, path, &json!({}))).collect();
+    let mut adds: Vec<Value> = (0..).zip(spellings()).map(|(number, path)| add(number, path, &json!({}))).collect();
     adds.push(add(50, "demo:list", &json!({})));
     client.say(&modify(0, &adds)).await;
     let transition = client.next_of("Transition").await;
     assert_eq!(transition["endVersion"]["querySet"], json!(1));
     let modifications = transition["modifications"].as_array().unwrap();
-    for number in 0..SPELLINGS.len() {
+    for number in 0..spellings().count() {
         let failed = modifications.iter().find(|one| one["queryId"] == json!(number)).unwrap();
         assert_eq!(failed["type"], json!("QueryFailed"));
         assert_eq!((&failed["logLines"], &failed["journal"]), (&json!([]), &json!(null)));
