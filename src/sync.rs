@@ -30,9 +30,8 @@ pub mod server_message;
 pub mod standing;
 
 pub use self::{
-    authority::{Authority, TokenStanding, Told},
+    authority::{Authority, Judge, TokenStanding, Told},
     close::{Close, CloseCause},
-    conversation::Judge,
     handshake::{Opening, Question},
     relay::{End, Opened, Parts, Relay, Reopen, Report, Tally, Waits},
 };

@@ -2,16 +2,43 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::conversation::Judge;
 use crate::{
-    classify::Listener,
+    classify::{Call, Listener},
+    config,
     error::Rejection,
-    server::Intake,
-    session::{Bell, LiveSession, SessionToken, Watching},
+    permit::Permitted,
+    server::{Intake, Lease},
+    session::{Bell, LiveSession, SessionToken, Watching, Write},
     token::Minted,
 };
+
+/// Decides on calls, on behalf of one client.
+pub trait Judge {
+    /// Whether a call may go on: the same decision as on every other lane.
+    ///
+    /// # Errors
+    ///
+    /// Why it may not.
+    fn decide<'text>(&self, call: Call<'text>) -> Result<Permitted<'text>, Rejection>;
+
+    /// How arguments of adapter functions are written.
+    fn policy(&self) -> &config::Adapter;
+
+    /// Notes a write that makes kept sessions untrue, if it does.
+    fn begin_write(&self, permitted: &Permitted<'_>) -> Option<Write>;
+
+    /// An answer without the adapter's secret.
+    fn clean(&self, answer: Bytes) -> Bytes;
+
+    /// Counts a call that was refused.
+    fn refused(&self, rejection: Rejection);
+
+    /// Memory for what must be held.
+    fn lease(&self) -> Lease;
+}
 
 /// Whoever knows sessions and tokens, on behalf of one socket.
 pub trait Authority: Judge + Unpin {

@@ -9,14 +9,13 @@ mod write;
 
 use std::{borrow::Cow, sync::Arc};
 
-use bytes::Bytes;
-
 pub use self::deployment::{Extent, Heard};
 use self::{
     deployment::Chunks,
     write::{refusal_response, write_authenticate, write_call, write_number},
 };
 use super::{
+    authority::Judge,
     client_message::{ClientMessage, ClientToken, Modification, ModifyQuerySet, Operation, OperationKind},
     close::CloseCause,
     frame::{FrameWriter, Sender},
@@ -25,34 +24,7 @@ use super::{
     replay::Replay,
     server_message::{NO_TIMESTAMP, Timestamp},
 };
-use crate::{
-    classify::Call, config, error::Rejection, permit::Permitted, server::Lease, session::Write, token::Minted,
-};
-
-/// Decides on calls, on behalf of one client.
-pub trait Judge {
-    /// Whether a call may go on: the same decision as on every other lane.
-    ///
-    /// # Errors
-    ///
-    /// Why it may not.
-    fn decide<'text>(&self, call: Call<'text>) -> Result<Permitted<'text>, Rejection>;
-
-    /// How arguments of adapter functions are written.
-    fn policy(&self) -> &config::Adapter;
-
-    /// Notes a write that makes kept sessions untrue, if it does.
-    fn begin_write(&self, permitted: &Permitted<'_>) -> Option<Write>;
-
-    /// An answer without the adapter's secret.
-    fn clean(&self, answer: Bytes) -> Bytes;
-
-    /// Counts a call that was refused.
-    fn refused(&self, rejection: Rejection);
-
-    /// Memory for what must be held.
-    fn lease(&self) -> Lease;
-}
+use crate::{error::Rejection, permit::Permitted, session::Write, token::Minted};
 
 /// Where frames are appended: to the deployment, masked, and to the client.
 #[derive(Debug)]

@@ -16,8 +16,9 @@ use convex_auth_proxy::{
     server::{Intake, Lease},
     session::Write,
     sync::{
+        authority::Judge,
         close::CloseCause,
-        conversation::{Conversation, Extent, Heard, Judge, Outputs, Turn},
+        conversation::{Conversation, Extent, Heard, Outputs, Turn},
         frame::{FrameHead, Opcode, Sender},
         inbox::{Inbox, Received},
         input::{Control, Input},

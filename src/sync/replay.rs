@@ -1,6 +1,6 @@
 //! What a client has said before its identity was taken: kept so that it can be said once more, on another connection.
 
-use super::conversation::Judge;
+use super::authority::Judge;
 use crate::server::Lease;
 
 /// Frames in their order. Beyond a few kilobytes they count against the memory.

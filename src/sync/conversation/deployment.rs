@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::{AdapterTraffic, Conversation, DOWN, FIRST_VERSION, Judge};
+use super::{AdapterTraffic, Conversation, DOWN, FIRST_VERSION};
 use crate::{
     server::Lease,
     session::WriteOutcome,
     sync::{
+        authority::Judge,
         close::CloseCause,
         frame::{FrameHead, Opcode},
         identity::Blame,
