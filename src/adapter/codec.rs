@@ -37,7 +37,7 @@ impl Arguments<'_> {
     /// ```
     /// use convex_auth_proxy::{adapter::{arguments::Arguments, contract::Function}, config::Nulls, secret::Secret};
     ///
-    /// let args = serde_json::from_str(r#"[{"user":{"email":"a@b.c","name":null,"emailVerified":"2026-01-01"}}]"#)?;
+    /// let args: &serde_json::value::RawValue = serde_json::from_str(r#"[{"user":{"email":"a@b.c","name":null,"emailVerified":"2026-01-01"}}]"#)?;
     /// let mut out = Vec::new();
     /// let create_user = Some(Function::CreateUser);
     /// Arguments::read(args)?.encode(create_user, Nulls::Drop, &Secret::new("s"), &mut out)?;
