@@ -28,6 +28,9 @@ where
 {
     /// Hears the bell, begins a look that is due, and acts on one that has been taken. Says whether anything was done.
     pub(super) fn attend_session(&mut self, context: &mut Context<'_>, scratch: &mut Scratch) -> Result<bool, End> {
+        if self.standing.is_none() && self.look.is_none() {
+            return Ok(false);
+        }
         let mut has_moved = false;
         if let Poll::Ready(ring) = self.bell.poll_rung(context) {
             match (&mut self.look, &mut self.standing) {

@@ -151,7 +151,9 @@ where
     /// Puts what waits for the client in between, where it may stand. A client that does not take what it has gets nothing more: there is a
     /// bound for what waits here, and none for what waits behind it.
     fn interject(&mut self, down: &mut Vec<u8>) {
-        if self.passage.is_passing() || !self.client.is_clear() {
+        // Nearly always there is nothing.
+        let is_empty = self.controls.is_empty() && self.replies.is_empty();
+        if is_empty || self.passage.is_passing() || !self.client.is_clear() {
             return;
         }
         down.append(&mut self.controls);
