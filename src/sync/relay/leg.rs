@@ -34,6 +34,9 @@ struct Unsent {
     sent: usize,
     /// Whether the stream itself holds some: one with TLS does until it is flushed.
     is_in_stream: bool,
+    /// Whether the stream took nothing when it was last offered something. Only then is it news that it takes more: one with TLS takes
+    /// what it has room for, whether its peer takes anything or not.
+    was_full: bool,
     /// Since when nothing was taken.
     since: Option<Instant>,
     /// Counts them; none while there are few.
@@ -93,6 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => {
                     self.unsent.since = Some(Instant::now());
+                    self.unsent.was_full = true;
                     return self.unsent.hold(bytes, lease);
                 }
             }
@@ -114,10 +118,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(written)) => {
                     self.unsent.sent += written;
-                    self.unsent.since = Some(Instant::now());
+                    if std::mem::take(&mut self.unsent.was_full) {
+                        self.unsent.since = Some(Instant::now());
+                    }
                 }
                 Poll::Ready(Err(error)) => return Err(error),
-                Poll::Pending => return Ok(()),
+                Poll::Pending => {
+                    self.unsent.was_full = true;
+                    return Ok(());
+                }
             }
         }
         // Lets its memory go. How long a stream with TLS has held some of it is not forgotten.
@@ -200,5 +209,83 @@ const UNCOUNTED_BYTES: usize = 16 * 1_024;
 impl std::fmt::Debug for Unsent {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Unsent({} bytes)", self.bytes.len() - self.sent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        pin::Pin,
+        task::{Context, Poll, Waker},
+        time::Duration,
+    };
+
+    use tokio::{
+        io::{AsyncRead, AsyncWrite, ReadBuf},
+        time::{Instant, advance},
+    };
+
+    use super::Leg;
+    use crate::{classify::Listener, sync::laws::Judging};
+
+    /// As a stream with TLS whose peer takes nothing: it has room for so many bytes, and none of them ever leaves.
+    struct Hoarder {
+        room: usize,
+    }
+
+    impl AsyncRead for Hoarder {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Hoarder {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            let taken = bytes.len().min(self.room);
+            self.room -= taken;
+            if taken > 0 { Poll::Ready(Ok(taken)) } else { Poll::Pending }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_takes_bytes_and_lets_none_go_makes_no_progress() {
+        let judging = Judging::new();
+        let lease = || judging.intake.lease(Listener::Public);
+        let mut context = Context::from_waker(Waker::noop());
+        let start = Instant::now();
+        let mut leg = Leg::new(Hoarder { room: 1_000 }, Vec::new(), start);
+        leg.send(&mut context, &[0; 100], lease).unwrap();
+        assert_eq!(leg.stalled_since(), Some(start));
+        for _ in 0..5 {
+            advance(Duration::from_secs(1)).await;
+            // As a pong for every ping of a peer that does not read.
+            leg.send(&mut context, &[0; 10], lease).unwrap();
+            leg.resume(&mut context).unwrap();
+            assert!(!leg.is_clear());
+            assert_eq!(leg.stalled_since(), Some(start));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_was_full_and_takes_more_makes_progress() {
+        let judging = Judging::new();
+        let lease = || judging.intake.lease(Listener::Public);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut leg = Leg::new(Hoarder { room: 50 }, Vec::new(), Instant::now());
+        leg.send(&mut context, &[0; 100], lease).unwrap();
+        assert_eq!(leg.unsent_bytes(), 50);
+        advance(Duration::from_secs(1)).await;
+        leg.stream.room = 20;
+        leg.resume(&mut context).unwrap();
+        assert_eq!((leg.unsent_bytes(), leg.stalled_since()), (30, Some(Instant::now())));
     }
 }
