@@ -21,6 +21,6 @@ pub mod wire;
 pub use self::{
     arguments::{ArgumentProblem, Arguments, SecretCheck},
     contract::{Function, Kind, Touches},
-    text::JsonText,
+    text::{JsonText, read_text},
     wire::{NextStep, WireFunction, WireProblem},
 };

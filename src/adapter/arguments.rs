@@ -11,7 +11,8 @@ use super::{
     JsonText,
     contract::Function,
     date::DateProblem,
-    members::{MAX_MEMBERS, Member, MembersProblem, find_duplicate, read_members, read_text},
+    members::{MAX_MEMBERS, Member, MembersProblem, find_duplicate, read_members},
+    text::read_text,
 };
 use crate::secret::Secret;
 

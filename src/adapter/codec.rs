@@ -9,7 +9,8 @@ use super::{
     arguments::{ArgumentProblem, Arguments, SECRET, Shape, find_only},
     contract::{DateField, Function, Row},
     date,
-    members::{Member, find_duplicate, read_members, read_text},
+    members::{Member, find_duplicate, read_members},
+    text::read_text,
 };
 use crate::{config::Nulls, secret::Secret};
 

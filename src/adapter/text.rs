@@ -1,7 +1,8 @@
 //! JSON text that has been read as such, and is carried on as it stands.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
+use memchr::memchr;
 use serde_json::value::RawValue;
 
 /// The text of exactly one JSON value, without space around it. `Debug` does not show it.
@@ -35,5 +36,34 @@ impl<'text> From<&'text Box<RawValue>> for JsonText<'text> {
 impl fmt::Debug for JsonText<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "JsonText({} bytes)", self.0.len())
+    }
+}
+
+/// The text in a JSON string, escapes decoded; `None` for every other value and for half a surrogate pair.
+pub fn read_text(value: &str) -> Option<Cow<'_, str>> {
+    let inside = between_quotes(value)?;
+    if memchr(b'\\', inside.as_bytes()).is_some() {
+        serde_json::from_str(value).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inside))
+    }
+}
+
+pub(super) fn between_quotes(text: &str) -> Option<&str> {
+    text.strip_prefix('"')?.strip_suffix('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_text;
+
+    #[test]
+    fn text_is_decoded_and_nothing_else_is_text() {
+        assert_eq!(read_text(r#""a\u0062\n""#).as_deref(), Some("ab\n"));
+        assert_eq!(read_text(r#""a\u0062""#).as_deref(), Some("ab"));
+        assert_eq!(read_text(r#""""#).as_deref(), Some(""));
+        for value in ["null", "1", "{}", "[]", r#""\ud800""#, r#""\udc00\ud800""#, "\""] {
+            assert_eq!(read_text(value), None, "{value}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::{borrow::Cow, fmt};
 
 use super::{close::CloseCause, scan};
 use crate::{
-    adapter::JsonText,
+    adapter::{JsonText, read_text},
     classify::{Call, FunctionPath},
     error::Rejection,
 };
@@ -203,7 +203,7 @@ impl<'text> Members<'text> {
     }
 
     fn is_of(&self, kind: &str) -> bool {
-        self.kind.and_then(scan::text).is_some_and(|text| text == kind)
+        self.kind.and_then(read_text).is_some_and(|text| text == kind)
     }
 }
 
@@ -217,7 +217,7 @@ impl<'text> ClientMessage<'text> {
     pub fn read(text: &'text str) -> Result<Self, CloseCause> {
         const BAD: CloseCause = CloseCause::BadMessage;
         let members = Members::read(text)?;
-        let kind = members.kind.and_then(scan::text).ok_or(BAD)?;
+        let kind = members.kind.and_then(read_text).ok_or(BAD)?;
         // The backend reads these two for every type.
         let modifications = some(members.modifications);
         if modifications.is_some_and(|list| !list.starts_with('[')) {
@@ -226,7 +226,7 @@ impl<'text> ClientMessage<'text> {
         let args = some(members.args);
         let needed = |number: Option<&str>| number.and_then(scan::number).ok_or(BAD);
         let operation = |kind| {
-            let path = members.udf_path.and_then(scan::text).ok_or(BAD)?;
+            let path = members.udf_path.and_then(read_text).ok_or(BAD)?;
             let call = read_call(&path, args.ok_or(BAD)?, members.component_path);
             Ok(Self::Call(kind, Operation { request_id: needed(members.request_id)?, call }))
         };
@@ -239,8 +239,8 @@ impl<'text> ClientMessage<'text> {
                 modifications: modifications.ok_or(BAD)?,
             })),
             "Authenticate" => {
-                let text = || members.value.and_then(scan::text).ok_or(BAD);
-                let token = match &*members.token_type.and_then(scan::text).ok_or(BAD)? {
+                let text = || members.value.and_then(read_text).ok_or(BAD);
+                let token = match &*members.token_type.and_then(read_text).ok_or(BAD)? {
                     "None" => ClientToken::None,
                     "User" => ClientToken::User(text()?),
                     "Admin" => ClientToken::Admin,
@@ -276,7 +276,7 @@ impl<'text> Modification<'text> {
             if journal.is_some_and(|journal| journal != "null" && !journal.starts_with('"')) {
                 return Err(BAD);
             }
-            let path = members.udf_path.map_or(Ok(Cow::Borrowed("")), |path| scan::text(path).ok_or(BAD))?;
+            let path = members.udf_path.map_or(Ok(Cow::Borrowed("")), |path| read_text(path).ok_or(BAD))?;
             // The backend takes missing arguments for null, and refuses them later, for that query alone.
             let call = read_call(&path, members.args.unwrap_or("null"), members.component_path);
             // It takes a missing number for 0.
@@ -328,7 +328,7 @@ impl<'text> Members<'text> {
 
     /// An `Event`: a name, and any value.
     fn event(&self) -> Result<Statement<'text>, CloseCause> {
-        self.event_type.and_then(scan::text).ok_or(CloseCause::BadMessage)?;
+        self.event_type.and_then(read_text).ok_or(CloseCause::BadMessage)?;
         self.event.ok_or(CloseCause::BadMessage)?;
         Ok(Statement::of([("eventType", self.event_type), ("event", self.event)]))
     }

@@ -4,8 +4,6 @@
 //! all floats, no half of a surrogate pair, no nesting beyond 127, none of the names by which it talks to itself. Its own reading would make
 //! a value of everything and cost several times this; that both take the same is a law with a test (`laws`).
 
-use std::borrow::Cow;
-
 /// A place in a text. `None` from any of its methods: the text is not taken.
 pub(super) struct Scanner<'text> {
     text: &'text str,
@@ -67,12 +65,6 @@ impl<'text> Iterator for Items<'text> {
 pub(super) fn number(value: &str) -> Option<u32> {
     // The parser took it for a number, so that it has no zeros before it; a sign, a fraction or an exponent makes it another kind.
     if value.bytes().all(|byte| byte.is_ascii_digit()) { value.parse().ok() } else { None }
-}
-
-/// The text of a value that is a string.
-pub(super) fn text(value: &str) -> Option<Cow<'_, str>> {
-    let inside = value.strip_prefix('"')?.strip_suffix('"')?;
-    if inside.contains('\\') { serde_json::from_str(value).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inside)) }
 }
 
 impl<'text> Scanner<'text> {
@@ -288,7 +280,7 @@ fn has_control(bytes: &[u8]) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Items, number, read_object, text};
+    use super::{Items, number, read_object};
 
     fn members(json: &str) -> Option<Vec<(String, String)>> {
         let mut members = Vec::new();
@@ -377,8 +369,6 @@ mod tests {
         ] {
             assert_eq!(number(value), expected, "{value}");
         }
-        assert_eq!(text(r#""a\u0062""#).as_deref(), Some("ab"));
-        assert_eq!(text("null"), None);
     }
 
     proptest! {
