@@ -14,6 +14,7 @@ pub mod authority;
 pub mod client_message;
 pub mod close;
 pub mod conversation;
+mod cursor;
 pub mod frame;
 pub mod handshake;
 pub mod identity;

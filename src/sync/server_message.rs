@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use super::cursor::Cursor;
+
 /// What kind of message it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -70,7 +72,7 @@ impl Outline {
             return outline;
         }
         let mut outline = Self::default();
-        let mut cursor = Cursor { bytes, at: 0 };
+        let mut cursor = Cursor::new(bytes, 0);
         // The end of the bytes is no error: there may be more of the message.
         let _ = outline.members(&mut cursor);
         outline
@@ -92,11 +94,11 @@ impl Outline {
     /// The same for the two kinds that come all the time, in the form in which the backend prints them: a few comparisons. `None` for
     /// whatever looks another way.
     fn as_usual(bytes: &[u8]) -> Option<Self> {
-        let mut cursor = Cursor { bytes, at: 0 };
+        let mut cursor = Cursor::new(bytes, 0);
         if cursor.skip(b"{\"type\":\"Transition\",\"startVersion\":").is_some() {
-            let start = cursor.usual_version()?;
+            let start = usual_version(&mut cursor)?;
             cursor.skip(b",\"endVersion\":")?;
-            let end = cursor.usual_version()?;
+            let end = usual_version(&mut cursor)?;
             cursor.skip(b",\"modifications\":[")?;
             let first = cursor.peek().filter(|first| !first.is_ascii_whitespace())?;
             let modifications = Some((cursor.at, first == b']'));
@@ -191,109 +193,16 @@ fn version(cursor: &mut Cursor<'_>) -> Option<Version> {
     Some(Version { query_set: query_set?, identity, identity_at, timestamp: timestamp? })
 }
 
-/// A place in JSON text. `None` from any of its methods: not what was expected, or the bytes have ended.
-struct Cursor<'bytes> {
-    bytes: &'bytes [u8],
-    at: usize,
-}
-
-impl<'bytes> Cursor<'bytes> {
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn next(&mut self) -> Option<u8> {
-        let byte = self.peek()?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
-            self.at += 1;
-        }
-    }
-
-    fn token(&mut self, expected: u8) -> Option<()> {
-        self.space();
-        (self.next()? == expected).then_some(())
-    }
-
-    /// Exactly these bytes.
-    fn skip(&mut self, expected: &[u8]) -> Option<()> {
-        let is_there = self.bytes.get(self.at..)?.starts_with(expected);
-        self.at += if is_there { expected.len() } else { 0 };
-        is_there.then_some(())
-    }
-
-    fn usual_version(&mut self) -> Option<Version> {
-        self.skip(b"{\"querySet\":")?;
-        let query_set = self.number()?.0;
-        self.skip(b",\"identity\":")?;
-        let (identity, identity_at) = self.number()?;
-        self.skip(b",\"ts\":\"")?;
-        let timestamp = *self.bytes.get(self.at..)?.first_chunk()?;
-        self.at += TIMESTAMP_BYTES;
-        self.skip(b"\"}")?;
-        Some(Version { query_set, identity, identity_at, timestamp })
-    }
-
-    /// The bytes between the quotes, escapes and all: no name or text that is looked for has any.
-    fn string(&mut self) -> Option<&'bytes [u8]> {
-        self.token(b'"')?;
-        let start = self.at;
-        loop {
-            let rest = self.bytes.get(self.at..)?;
-            let found = memchr::memchr2(b'"', b'\\', rest)?;
-            self.at += found + 1;
-            if rest.get(found) == Some(&b'"') {
-                return self.bytes.get(start..self.at - 1);
-            }
-            self.at += 1;
-        }
-    }
-
-    fn number(&mut self) -> Option<(u32, Range<usize>)> {
-        self.space();
-        let start = self.at;
-        while self.peek()?.is_ascii_digit() {
-            self.at += 1;
-        }
-        let digits = self.bytes.get(start..self.at).filter(|digits| !digits.is_empty())?;
-        let number = digits
-            .iter()
-            .try_fold(0_u32, |number, digit| number.checked_mul(10)?.checked_add(u32::from(*digit - b'0')));
-        Some((number?, start..self.at))
-    }
-
-    /// Steps over any value.
-    fn value(&mut self) -> Option<()> {
-        self.space();
-        let mut depth = 0_usize;
-        loop {
-            match self.peek()? {
-                b'"' => drop(self.string()?),
-                b'{' | b'[' => {
-                    depth += 1;
-                    self.at += 1;
-                }
-                b'}' | b']' => {
-                    depth = depth.checked_sub(1)?;
-                    self.at += 1;
-                }
-                b',' | b':' | b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
-                // A number, or a word: it ends where anything else begins, which must be seen.
-                _ => {
-                    while !matches!(self.peek()?, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n') {
-                        self.at += 1;
-                    }
-                }
-            }
-            if depth == 0 {
-                return Some(());
-            }
-        }
-    }
+/// A version in the form in which the backend prints it.
+fn usual_version(cursor: &mut Cursor<'_>) -> Option<Version> {
+    cursor.skip(b"{\"querySet\":")?;
+    let query_set = cursor.number()?.0;
+    cursor.skip(b",\"identity\":")?;
+    let (identity, identity_at) = cursor.number()?;
+    cursor.skip(b",\"ts\":\"")?;
+    let timestamp = cursor.array()?;
+    cursor.skip(b"\"}")?;
+    Some(Version { query_set, identity, identity_at, timestamp })
 }
 
 /// Changes of a text, in the order of their places.
@@ -373,7 +282,7 @@ pub fn chunk_numbers(bytes: &[u8]) -> Option<(u32, u32)> {
     // Within the piece every quote is escaped, so that neither name can stand there in this form.
     let number = |name: &[u8]| {
         let at = memchr::memmem::rfind(bytes, name)?;
-        let mut cursor = Cursor { bytes, at: at + name.len() };
+        let mut cursor = Cursor::new(bytes, at + name.len());
         cursor.token(b':')?;
         cursor.number().map(|(number, _)| number)
     };
