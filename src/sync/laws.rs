@@ -29,6 +29,8 @@ use convex_auth_proxy::{
 use convex_sync_types::{AuthenticationToken, ClientMessage as Theirs, QuerySetModification, UdfPath};
 use serde_json::Value;
 
+const AMPLE_BYTES: usize = 1 << 30;
+
 /// Something that came out of frames, without how it was cut.
 #[derive(Debug, PartialEq, Eq)]
 enum Event {
@@ -41,7 +43,7 @@ enum Event {
 
 /// The law: frames are read the same in whatever pieces they come.
 pub(crate) fn frames_are_the_same_in_any_pieces(bytes: &[u8], cuts: &[u8]) {
-    let intake = intake();
+    let intake = intake(AMPLE_BYTES);
     let whole = from_client(&[bytes], &intake);
     let pieces = pieces(bytes, cuts);
     assert_eq!(whole, from_client(&pieces, &intake));
@@ -336,7 +338,7 @@ impl Judging {
             tokens: Vec::new(),
             nulls: Nulls::Drop,
         };
-        Self { policy, intake: intake() }
+        Self { policy, intake: intake(AMPLE_BYTES) }
     }
 }
 
@@ -367,14 +369,15 @@ impl Judge for Judging {
     }
 }
 
-fn intake() -> Intake {
+/// Bounds that a test sets by hand: nothing but what may be buffered, in bytes, and no time.
+pub(crate) fn intake(buffered_bytes: usize) -> Intake {
     let limits = config::Limits {
         header_bytes: 0,
         body_bytes: 0,
         answer_bytes: 0,
         connections: 0,
         requests_in_flight: 0,
-        buffered_bytes: 1 << 30,
+        buffered_bytes,
         upstream_idle_connections: 0,
     };
     let never = Duration::ZERO;

@@ -27,7 +27,7 @@ use crate::{
     secret::Secret,
     server::{Intake, Lease},
     session::{Bell, Coherence, LiveSession, Profile, Scope, SessionKeys, SessionToken, Watching, Write, WriteOutcome},
-    sync::{Authority, Judge, Parts, Relay, Reopen, Report, TokenStanding, Told, Waits},
+    sync::{Authority, Judge, Parts, Relay, Reopen, Report, TokenStanding, Told, Waits, laws},
     token::{Freshness, MintError, Minted, Minter, MinterSettings},
 };
 
@@ -177,27 +177,6 @@ impl World {
             adapter_secret: &secret,
             capacity: 10,
         });
-        let limits = config::Limits {
-            header_bytes: 0,
-            body_bytes: 0,
-            answer_bytes: 0,
-            connections: 0,
-            requests_in_flight: 0,
-            buffered_bytes: setup.buffered_bytes,
-            upstream_idle_connections: 0,
-        };
-        let never = Duration::ZERO;
-        let timeouts = config::Timeouts {
-            header: never,
-            body: never,
-            idle: never,
-            connect: never,
-            upstream: never,
-            session_read: never,
-            stall: never,
-            upstream_idle: never,
-            shutdown: never,
-        };
         Self {
             start: Now::read().wall,
             policy: config::Adapter {
@@ -208,7 +187,7 @@ impl World {
                 nulls: Nulls::Drop,
             },
             minter,
-            intake: Intake::new(&limits, &timeouts),
+            intake: laws::intake(setup.buffered_bytes),
             writes: Arc::default(),
             store: Mutex::new(Store::Lives(setup.session_seconds)),
             user: Mutex::new("user-1"),
