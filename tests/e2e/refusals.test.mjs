@@ -10,6 +10,7 @@ import { makeFunctionReference } from "convex/server";
 import { assertRefused, call, refusalOf, send, sendRaw } from "./lib/http.mjs";
 import { serveEnvironment } from "./lib/keys.mjs";
 import { startServe } from "./lib/proxy.mjs";
+import { SPELLINGS } from "./lib/spellings.mjs";
 import { recordingUpstream } from "./lib/upstream.mjs";
 
 const SECRET = "the adapter secret of this deployment";
@@ -24,17 +25,6 @@ beforeEach(() => void upstream.requests.splice(0));
 
 const JSON_TYPE = { "content-type": "application/json" };
 const nothingArrived = () => assert.deepEqual(upstream.requests.map(({ target, body }) => [target, body]), []);
-/** `authAdapter:getUser` in all spellings that Convex takes for it. */
-const SPELLINGS = [
-  "authAdapter:getUser",
-  "authAdapter.js:getUser",
-  "authAdapter/:getUser",
-  "authAdapter//:getUser",
-  "authAdapter/.:getUser",
-  "authAdapter/./:getUser",
-  "authAdapter.js/:getUser",
-  "authAdapter.js/.:getUser",
-];
 const DEFAULT_EXPORTS = ["authAdapter", "authAdapter.js", "authAdapter/", "authAdapter:default"];
 
 test("without the secret no spelling of an adapter function passes, whatever the client calls it by", async () => {

@@ -7,22 +7,11 @@ import { CLIENTS, connect } from "./lib/clients.mjs";
 import { startDev } from "./lib/proxy.mjs";
 import { openConnected } from "./lib/raw.mjs";
 import { signedIn } from "./lib/seed.mjs";
+import { SPELLINGS } from "./lib/spellings.mjs";
 
 const proxy = await startDev();
 after(() => proxy.stop());
 const visitor = await signedIn(proxy);
-
-/** Every spelling that the deployment takes for `authAdapter:getUser`. */
-const SPELLINGS = [
-  "authAdapter:getUser",
-  "authAdapter.js:getUser",
-  "authAdapter/:getUser",
-  "authAdapter//:getUser",
-  "authAdapter/.:getUser",
-  "authAdapter/./:getUser",
-  "authAdapter.js/:getUser",
-  "authAdapter.js/.:getUser",
-];
 
 /** Other functions of the module, its default export included. */
 const OTHERS = [
