@@ -22,5 +22,5 @@ pub use self::{
     arguments::{ArgumentProblem, Arguments, SecretCheck},
     contract::{Function, Kind, Touches},
     text::{JsonText, read_text},
-    wire::{NextStep, WireFunction, WireProblem},
+    wire::{Step, WireProblem},
 };

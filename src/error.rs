@@ -3,9 +3,12 @@
 //! A [`Rejection`] decides status, code and public sentence in one place, without a catch-all: a new reason does not compile
 //! until somebody has chosen its answer. No sentence holds a value that the caller sent.
 
+mod deployment_code;
+
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
-use crate::body::Body;
+pub use self::deployment_code::DeploymentCode;
+use crate::{adapter::WireProblem, body::Body};
 
 /// A request that is not served, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -86,7 +89,7 @@ pub enum Rejection {
 
     /// The deployment's answer to a call of the Auth.js wire cannot be given as Auth.js wants it.
     #[error("{0}")]
-    AdapterAnswer(crate::adapter::WireProblem),
+    AdapterAnswer(WireProblem),
 
     /// A browser at the adapter or admin listener.
     #[error("This listener is not for browsers.")]
@@ -113,6 +116,9 @@ pub enum Rejection {
     /// The deployment answered something that is not Convex's.
     #[error("The deployment's answer could not be read.")]
     UpstreamUnreadable,
+    /// The deployment refused a call of the Auth.js wire and said which reason of its own it had.
+    #[error("The deployment refused the call.")]
+    DeploymentRefused(DeploymentCode),
     /// The deployment refused a call that the proxy made itself.
     #[error("The deployment refused a call of the proxy; see the proxy's log.")]
     UpstreamRefused,
@@ -172,16 +178,23 @@ impl Rejection {
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::SigningFailed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
-            Self::AdapterAnswer(crate::adapter::WireProblem::NoSuchUser) => StatusCode::NOT_FOUND,
-            Self::UpstreamUnreachable | Self::UpstreamUnreadable | Self::UpstreamRefused | Self::AdapterAnswer(_) => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::AdapterAnswer(problem) => match problem {
+                WireProblem::NoSuchUser | WireProblem::NoSuchAuthenticator => StatusCode::NOT_FOUND,
+                WireProblem::Threw { .. } | WireProblem::Unreadable { .. } | WireProblem::NotADate { .. } => {
+                    StatusCode::BAD_GATEWAY
+                }
+            },
+            Self::UpstreamUnreachable
+            | Self::UpstreamUnreadable
+            | Self::UpstreamRefused
+            | Self::DeploymentRefused(_) => StatusCode::BAD_GATEWAY,
             Self::TooManyRequests | Self::TooManyBytes => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
-    /// The code that a program tells refusals apart by; also the `reason` in metrics and logs.
+    /// The code that a program tells refusals apart by; also the `reason` in metrics and logs. A caller of the Auth.js wire is told the
+    /// deployment's own where it has one.
     pub fn code(self) -> &'static str {
         match self {
             Self::NotFound => "NotFound",
@@ -206,8 +219,12 @@ impl Rejection {
             Self::AdapterForbidden => "AdapterForbidden",
             Self::AdapterThrottled => "AdapterThrottled",
             Self::AdapterArgumentInvalid(_) => "AdapterArgumentInvalid",
-            Self::AdapterAnswer(crate::adapter::WireProblem::NoSuchUser) => "UserNotFound",
-            Self::AdapterAnswer(_) => "UpstreamUnreadable",
+            Self::AdapterAnswer(problem) => match problem {
+                WireProblem::NoSuchUser => "UserNotFound",
+                WireProblem::NoSuchAuthenticator => "AuthenticatorNotFound",
+                WireProblem::Threw { .. } => "UpstreamRefused",
+                WireProblem::Unreadable { .. } | WireProblem::NotADate { .. } => "UpstreamUnreadable",
+            },
             Self::BrowserRefused => "BrowserRefused",
             Self::HostRefused => "HostRefused",
             Self::CallerUnknown => "CallerUnauthorized",
@@ -216,7 +233,7 @@ impl Rejection {
             Self::UpstreamUnreachable => "UpstreamUnreachable",
             Self::UpstreamTimeout => "UpstreamTimeout",
             Self::UpstreamUnreadable => "UpstreamUnreadable",
-            Self::UpstreamRefused => "UpstreamRefused",
+            Self::UpstreamRefused | Self::DeploymentRefused(_) => "UpstreamRefused",
             Self::TokenTooLong => "TokenTooLong",
             Self::SigningFailed => "SigningFailed",
         }
@@ -258,6 +275,7 @@ impl Rejection {
             | Self::UpstreamTimeout
             | Self::UpstreamUnreadable
             | Self::UpstreamRefused
+            | Self::DeploymentRefused(_)
             | Self::TokenTooLong
             | Self::SigningFailed => false,
         }
@@ -275,7 +293,8 @@ impl Rejection {
 
     /// The answer: `{"code","message"}`, never cached.
     pub fn response(self) -> Response<Body> {
-        let text = serde_json::json!({ "code": self.code(), "message": self.to_string() }).to_string();
+        let code = if let Self::DeploymentRefused(code) = &self { code.as_str() } else { self.code() };
+        let text = serde_json::json!({ "code": code, "message": self.to_string() }).to_string();
         let mut response = Response::new(Body::bytes(text));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();

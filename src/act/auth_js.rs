@@ -1,45 +1,74 @@
 //! `POST /adapter/{function}`: Auth.js in, Auth.js out, with the deployment's functions in between.
 
-use std::time::Instant;
+use std::{borrow::Cow, time::Instant};
 
-use http::{Response, request};
+use bytes::Bytes;
+use http::{Response, StatusCode, request};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Proxy, outbound};
 use crate::{
-    adapter::{Arguments, Function, Kind, NextStep, Touches, WireFunction, wire},
+    adapter::{
+        Arguments, Function, Kind, Touches,
+        wire::{self, Outcome, Step},
+    },
     body::Body,
     classify::{FunctionPath, Lane},
-    error::{JSON, Rejection},
+    error::{DeploymentCode, JSON, Rejection},
     permit::SecretHeld,
     server::Arrival,
-    session::{Format, Reading, Scope, SessionToken, WriteOutcome},
-    upstream::Crossing,
+    session::{Format, Scope, SessionToken, WriteOutcome},
+    upstream::{Crossing, WholeAnswer},
 };
 
+/// What the deployment answered to a call.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct WireAnswer<'body> {
-    status: &'body str,
+    #[serde(default)]
+    status: Option<&'body str>,
     #[serde(borrow, default, deserialize_with = "some")]
     value: Option<&'body RawValue>,
+    /// What a `ConvexError` carries.
+    #[serde(borrow, default, deserialize_with = "some")]
+    error_data: Option<&'body RawValue>,
+    /// Of a refusal by HTTP.
+    #[serde(borrow, default)]
+    code: Option<Cow<'body, str>>,
 }
 
+/// A member that is there is told from one that is not, null or not.
 fn some<'body, D: serde::Deserializer<'body>>(value: D) -> Result<Option<&'body RawValue>, D::Error> {
     Deserialize::deserialize(value).map(Some)
+}
+
+/// What is told of a refusal.
+#[derive(Deserialize)]
+struct Coded<'body> {
+    #[serde(borrow)]
+    code: Cow<'body, str>,
+}
+
+/// How a function that was run for a call ended.
+enum Ran {
+    /// With a value, in this answer.
+    Returned(Bytes),
+    /// It threw without a reason that may be told.
+    Threw,
 }
 
 impl Proxy {
     pub(super) async fn auth_js(
         &self,
         arrival: &Arrival,
-        function: WireFunction,
+        function: Function,
         head: &request::Parts,
         body: Incoming,
     ) -> Result<Response<Body>, Rejection> {
         let whole = self.intake.read(arrival.ends.listener, &head.headers, body).await?;
-        let _ = arrival.function.set(function.function().contract().name.to_owned());
+        let _ = arrival.function.set(function.contract().name.to_owned());
         let policy = &self.config.adapter;
         // No secret belongs here; one that is wrong is as wrong as anywhere. A body that cannot be read is refused below.
         let shown = serde_json::from_slice(whole.bytes()).ok().and_then(|body: &RawValue| Arguments::read(body).ok());
@@ -47,18 +76,20 @@ impl Proxy {
             SecretHeld::show(&shown, arrival.ends.listener, &policy.secret)
                 .map_err(|refusal| self.refuse(arrival.ends.peer, refusal))?;
         }
-        let mut arguments = Vec::new();
-        let call = wire::arguments(function, whole.bytes(), policy.nulls, &policy.secret, &mut arguments)
+        let mut step = wire::begin(function, whole.bytes(), policy.nulls, &policy.secret)
             .map_err(Rejection::AdapterArgumentInvalid)?;
         drop(whole);
-        let answer = self.run(arrival, function.function(), &arguments).await?;
-        let text = match wire::answer(&call, value(&answer)?).map_err(Rejection::AdapterAnswer)? {
-            NextStep::Answer(text) => text,
-            NextStep::ReadUser(read) => {
-                let mut arguments = Vec::new();
-                read.arguments(&policy.secret, &mut arguments);
-                let answer = self.run(arrival, Function::GetUser, &arguments).await?;
-                read.answer(value(&answer)?).map_err(Rejection::AdapterAnswer)?
+        let text = loop {
+            match step {
+                Step::Answer(text) => break text,
+                Step::Run(run) => {
+                    let ran = self.run(arrival, run.function(), run.arguments()).await?;
+                    let outcome = match &ran {
+                        Ran::Returned(answer) => Outcome::Returned(value(answer)?),
+                        Ran::Threw => Outcome::Threw,
+                    };
+                    step = run.resume(outcome, &policy.secret).map_err(Rejection::AdapterAnswer)?;
+                }
             }
         };
         let mut response = Response::new(Body::bytes(text));
@@ -66,20 +97,44 @@ impl Proxy {
         Ok(response)
     }
 
-    /// Runs one function and gives the deployment's whole answer, which is a success.
-    async fn run(&self, arrival: &Arrival, function: Function, arguments: &[u8]) -> Result<bytes::Bytes, Rejection> {
+    /// Runs one function of the contract.
+    async fn run(&self, arrival: &Arrival, function: Function, arguments: &[u8]) -> Result<Ran, Rejection> {
         let text: &RawValue = serde_json::from_slice(arguments).map_err(|_| Rejection::UpstreamUnreadable)?;
         let read = Arguments::read(text).map_err(Rejection::AdapterArgumentInvalid)?;
-        if function == Function::GetSessionAndUser
+        let (status, body) = if function == Function::GetSessionAndUser
             && let Some(token) = read.text(&["sessionToken"])
         {
             let token = SessionToken::new(token);
             let answer = self.read_session(&arrival.id, SecretHeld::by_the_proxy(), &token, Format::Encoded).await?;
-            return match answer.reading {
-                Reading::Row(_) | Reading::Absent => Ok(answer.body.clone()),
-                Reading::Refused | Reading::Unreadable => Err(Rejection::UpstreamRefused),
-            };
+            (answer.status, answer.body.clone())
+        } else {
+            let whole = self.send_own(arrival, function, &read, arguments).await?;
+            (whole.status, whole.body)
+        };
+        let convex_request_id = convex_request_id(&body).map(str::to_owned);
+        let ended = how_it_ended(status, body);
+        if !matches!(ended, Ok(Ran::Returned(_))) {
+            // Not why: Convex's sentence prints the arguments. The deployment's own log has it, under this id.
+            tracing::warn!(
+                target: "adapter",
+                id = arrival.id.to_str().unwrap_or_default(),
+                function = function.contract().name,
+                status = status.as_u16(),
+                convex_request_id,
+                "the deployment refused a function of the adapter: its log says why"
+            );
         }
+        ended
+    }
+
+    /// Sends a call; one that writes goes on when its caller has gone, and its write is over only when it was answered.
+    async fn send_own(
+        &self,
+        arrival: &Arrival,
+        function: Function,
+        read: &Arguments<'_>,
+        arguments: &[u8],
+    ) -> Result<WholeAnswer, Rejection> {
         let contract = function.contract();
         let path = FunctionPath::in_module(&self.config.adapter.module, contract.name);
         let body = outbound::write_own(path.as_str(), Format::Encoded.as_str(), arguments);
@@ -89,7 +144,7 @@ impl Proxy {
             Kind::Query => self.upstream.read(Lane::Query.path(), crossing, body.into()).await,
             Kind::Mutation => {
                 let upstream = self.upstream.clone();
-                let write = self.touched(contract.touches, &read).map(|scope| self.sessions.begin_write(vec![scope]));
+                let write = self.touched(contract.touches, read).map(|scope| self.sessions.begin_write(vec![scope]));
                 let sent = self.departed.spawn(async move {
                     let whole = upstream.write(Lane::Mutation.path(), crossing, body.into()).await;
                     let outcome = WriteOutcome::of(whole.as_ref().ok().map(|whole| whole.status));
@@ -102,22 +157,7 @@ impl Proxy {
             }
         };
         self.metrics.upstream(started.elapsed());
-        let whole = whole?;
-        let refusal =
-            if whole.status.is_success() { value(&whole.body).err() } else { Some(Rejection::UpstreamRefused) };
-        if let Some(refusal) = refusal {
-            // Not why: Convex's sentence prints the arguments. The deployment's own log has it, under this id.
-            tracing::warn!(
-                target: "adapter",
-                id = arrival.id.to_str().unwrap_or_default(),
-                function = contract.name,
-                status = whole.status.as_u16(),
-                convex_request_id = convex_request_id(&whole.body),
-                "the deployment refused a function of the adapter: its log says why"
-            );
-            return Err(refusal);
-        }
-        Ok(whole.body)
+        whole
     }
 
     /// Which sessions' answers a call of the contract may change.
@@ -141,11 +181,30 @@ fn convex_request_id(answer: &[u8]) -> Option<&str> {
     (id.len() <= 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
 }
 
-fn value(answer: &[u8]) -> Result<&RawValue, Rejection> {
-    let answer: WireAnswer<'_> = serde_json::from_slice(answer).map_err(|_| Rejection::UpstreamUnreadable)?;
-    match (answer.status, answer.value) {
-        ("success", Some(value)) => Ok(value),
-        ("error", _) => Err(Rejection::UpstreamRefused),
+/// Tells a value from a throw and from a refusal. An outage is neither.
+fn how_it_ended(status: StatusCode, body: Bytes) -> Result<Ran, Rejection> {
+    let told = |code: Cow<'_, str>| {
+        Err(DeploymentCode::read(&code).map_or(Rejection::UpstreamRefused, Rejection::DeploymentRefused))
+    };
+    let answer = serde_json::from_slice::<WireAnswer<'_>>(&body);
+    if !status.is_success() {
+        return match answer {
+            Ok(WireAnswer { code: Some(code), .. }) => told(code),
+            _ => Err(Rejection::UpstreamUnreadable),
+        };
+    }
+    match answer {
+        Ok(WireAnswer { status: Some("success"), value: Some(_), .. }) => Ok(Ran::Returned(body)),
+        Ok(WireAnswer { status: Some("error"), error_data: None, .. }) => Ok(Ran::Threw),
+        Ok(WireAnswer { status: Some("error"), error_data: Some(data), .. }) => {
+            told(serde_json::from_str::<Coded<'_>>(data.get()).map(|coded| coded.code).unwrap_or_default())
+        }
         _ => Err(Rejection::UpstreamUnreadable),
     }
+}
+
+/// The value in an answer that has one.
+fn value(answer: &[u8]) -> Result<&RawValue, Rejection> {
+    let answer: WireAnswer<'_> = serde_json::from_slice(answer).map_err(|_| Rejection::UpstreamUnreadable)?;
+    answer.value.ok_or(Rejection::UpstreamUnreadable)
 }

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::{
     JsonText,
-    contract::Function,
+    contract::{Argument, Function},
     date::DateProblem,
     members::{MAX_MEMBERS, Member, MembersProblem, find_duplicate, read_members},
     text::read_text,
@@ -161,6 +161,12 @@ impl<'a> Arguments<'a> {
     /// Whether there is nothing but this argument, and perhaps the secret.
     pub fn has_only(&self, name: &str) -> bool {
         self.members.iter().all(|member| member.name == name || member.name == SECRET)
+    }
+
+    /// Leaves out what the contract does not name, the secret included.
+    pub(super) fn only(mut self, known: &[Argument]) -> Self {
+        self.members.retain(|member| known.iter().any(|argument| argument.name == member.name));
+        self
     }
 
     /// The value of an argument as it was sent.

@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
     arguments::{ArgumentProblem, Arguments, SECRET, Shape, find_only},
-    contract::{DateField, Function, Row},
+    contract::{Field, Function, Row},
     date,
     members::{Member, find_duplicate, read_members},
     text::read_text,
@@ -93,8 +93,19 @@ pub(super) struct Nested<'a> {
     pub(super) members: Vec<Member<'a>>,
     /// What its date field's string stands for, epoch milliseconds; `None` when that field holds no string.
     pub(super) millis: Option<i64>,
-    /// A member that is not written.
-    pub(super) left_out: Option<&'static str>,
+    /// Which members are written.
+    pub(super) sends: Sends,
+}
+
+/// Which members of the nested object are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sends {
+    /// All.
+    All,
+    /// All but these.
+    AllBut(&'static [&'static str]),
+    /// Those that the contract names.
+    FieldsOfTheContract,
 }
 
 impl<'a> Nested<'a> {
@@ -112,16 +123,29 @@ impl<'a> Nested<'a> {
             Some(field) => find_only(&members, field.name).map_or(Ok(None), |value| read_date(field, value))?,
             None => None,
         };
-        Ok(Self { name, row, members, millis, left_out: None })
+        Ok(Self { name, row, members, millis, sends: Sends::All })
+    }
+
+    /// Whether anything is written but the member of this name.
+    pub(super) fn sends_more_than(&self, name: &str, nulls: Nulls) -> bool {
+        self.sent(nulls).any(|member| member.name != name)
+    }
+
+    fn sent(&self, nulls: Nulls) -> impl Iterator<Item = &Member<'a>> {
+        self.members.iter().filter(move |member| {
+            survives(member, nulls)
+                && match self.sends {
+                    Sends::All => true,
+                    Sends::AllBut(names) => !names.contains(&&*member.name),
+                    Sends::FieldsOfTheContract => self.row.fields().iter().any(|field| field.name == member.name),
+                }
+        })
     }
 
     fn write(&self, nulls: Nulls, out: &mut Vec<u8>) {
         let date = self.row.date();
         let mut object = ObjectWriter::open(out);
-        for member in self.members.iter().filter(|member| survives(member, nulls)) {
-            if self.left_out.is_some_and(|name| member.name == name) {
-                continue;
-            }
+        for member in self.sent(nulls) {
             object.name(member.name_text);
             match self.millis {
                 Some(millis) if date.is_some_and(|field| member.name == field.name) => {
@@ -135,7 +159,7 @@ impl<'a> Nested<'a> {
 }
 
 /// The epoch milliseconds that a date field's string stands for; `None` when it holds no string.
-fn read_date(field: DateField, value: &str) -> Result<Option<i64>, ArgumentProblem> {
+fn read_date(field: &Field, value: &str) -> Result<Option<i64>, ArgumentProblem> {
     if !value.starts_with('"') {
         return Ok(None);
     }

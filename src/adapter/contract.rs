@@ -60,6 +60,8 @@ pub struct Argument {
     pub name: &'static str,
     /// What it holds.
     pub holds: Holds,
+    /// Whether Auth.js always knows it.
+    pub presence: Presence,
 }
 
 /// What an argument holds.
@@ -67,10 +69,14 @@ pub struct Argument {
 pub enum Holds {
     /// A string.
     Text,
+    /// The string by which a user is named, in the shape of the deployment's ids.
+    UserId,
     /// A number.
     Number,
-    /// An object, the contract's nested object: a row of this table, or a part of one.
+    /// The contract's nested object: a new row of this table.
     Row(Row),
+    /// The contract's nested object: the key of a row of this table, and what changes in it.
+    Part(Row),
 }
 
 /// What a Convex function answers.
@@ -99,23 +105,38 @@ pub enum Row {
     VerificationToken,
 }
 
-/// A member of a row that holds a date.
+/// A member of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DateField {
+pub struct Field {
     /// The member's name, e.g. `expires`.
     pub name: &'static str,
     /// The name as a caller reads it in an error, e.g. `session.expires`.
     pub path: &'static str,
+    /// What it holds.
+    pub value: FieldValue,
     /// Whether a row without it is complete.
     pub presence: Presence,
 }
 
-/// Whether every row has a member.
+/// What a member of a row holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldValue {
+    /// A string.
+    Text,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Bool,
+    /// A `Date` in Auth.js, epoch milliseconds in Convex.
+    Date,
+}
+
+/// Whether a member is always there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
-    /// In every row.
+    /// Yes.
     Always,
-    /// Absent in some rows; Auth.js wants `null` there.
+    /// Not always. Of an argument: it may be null. Of a date in a row: Auth.js wants `null` where it is absent.
     Perhaps,
 }
 
@@ -196,8 +217,8 @@ impl Function {
             Self::UnlinkAccount => ("unlinkAccount", M, PROVIDER_AND_ID, AN_ACCOUNT, NOBODY),
             Self::UpdateAuthenticatorCounter =>
                 ("updateAuthenticatorCounter", M, CREDENTIAL_AND_COUNTER, AN_AUTHENTICATOR, NOBODY),
-            Self::UpdateSession => ("updateSession", M, SESSION, Nothing, SESSION_INSIDE),
-            Self::UpdateUser => ("updateUser", M, USER, Nothing, USER_INSIDE),
+            Self::UpdateSession => ("updateSession", M, PART_OF_SESSION, Nothing, SESSION_INSIDE),
+            Self::UpdateUser => ("updateUser", M, PART_OF_USER, Nothing, USER_INSIDE),
             Self::UseVerificationToken =>
                 ("useVerificationToken", M, IDENTIFIER_AND_TOKEN, A_VERIFICATION_TOKEN, NOBODY),
         };
@@ -205,20 +226,25 @@ impl Function {
     }
 }
 
-const ACCOUNT: &[Argument] = &[row("account", Row::Account)];
-const AUTHENTICATOR: &[Argument] = &[row("authenticator", Row::Authenticator)];
-const SESSION: &[Argument] = &[row("session", Row::Session)];
-const USER: &[Argument] = &[row("user", Row::User)];
-const VERIFICATION_TOKEN: &[Argument] = &[row("verificationToken", Row::VerificationToken)];
+const ACCOUNT: &[Argument] = &[argument("account", Holds::Row(Row::Account))];
+const AUTHENTICATOR: &[Argument] = &[argument("authenticator", Holds::Row(Row::Authenticator))];
+const PART_OF_SESSION: &[Argument] = &[argument("session", Holds::Part(Row::Session))];
+const PART_OF_USER: &[Argument] = &[argument("user", Holds::Part(Row::User))];
+const SESSION: &[Argument] = &[argument("session", Holds::Row(Row::Session))];
+const USER: &[Argument] = &[argument("user", Holds::Row(Row::User))];
+const VERIFICATION_TOKEN: &[Argument] = &[argument("verificationToken", Holds::Row(Row::VerificationToken))];
 
-const CREDENTIAL_AND_COUNTER: &[Argument] = &[text("credentialID"), number("newCounter")];
-const CREDENTIAL_ID: &[Argument] = &[text("credentialID")];
-const EMAIL: &[Argument] = &[text("email")];
-const ID: &[Argument] = &[text("id")];
-const IDENTIFIER_AND_TOKEN: &[Argument] = &[text("identifier"), text("token")];
-const PROVIDER_AND_ID: &[Argument] = &[text("provider"), text("providerAccountId")];
-const SESSION_TOKEN: &[Argument] = &[text("sessionToken")];
-const USER_ID: &[Argument] = &[text("userId")];
+const CREDENTIAL_AND_COUNTER: &[Argument] =
+    &[argument("credentialID", Holds::Text), argument("newCounter", Holds::Number)];
+const CREDENTIAL_ID: &[Argument] = &[argument("credentialID", Holds::Text)];
+const EMAIL: &[Argument] = &[argument("email", Holds::Text)];
+const ID: &[Argument] = &[argument("id", Holds::UserId)];
+// A link in a letter that has lost the address leaves Auth.js with the token alone (`@auth/core`, the e-mail callback).
+const IDENTIFIER_AND_TOKEN: &[Argument] =
+    &[Argument { name: "identifier", holds: Holds::Text, presence: Presence::Perhaps }, argument("token", Holds::Text)];
+const PROVIDER_AND_ID: &[Argument] = &[argument("provider", Holds::Text), argument("providerAccountId", Holds::Text)];
+const SESSION_TOKEN: &[Argument] = &[argument("sessionToken", Holds::Text)];
+const USER_ID: &[Argument] = &[argument("userId", Holds::UserId)];
 
 const AN_ACCOUNT: Answer = Answer::Row(Row::Account);
 const AN_AUTHENTICATOR: Answer = Answer::Row(Row::Authenticator);
@@ -233,42 +259,92 @@ const USER_INSIDE: Touches = Touches::User { id: &["user", "id"] };
 const USER_NAMED: Touches = Touches::User { id: &["id"] };
 
 impl Contract {
-    /// The nested object: the name of the argument that holds a row, and which. No function has two.
+    /// The nested object: the name of the argument that holds a row or a part of one, and of which table. No function has two.
     pub fn nested(&self) -> Option<(&'static str, Row)> {
         self.arguments.iter().find_map(|argument| match argument.holds {
-            Holds::Row(row) => Some((argument.name, row)),
-            Holds::Text | Holds::Number => None,
+            Holds::Row(row) | Holds::Part(row) => Some((argument.name, row)),
+            Holds::Text | Holds::UserId | Holds::Number => None,
         })
     }
 }
 
 impl Row {
-    /// The member that is a `Date` in Auth.js and epoch milliseconds in Convex. No table has two.
-    pub const fn date(self) -> Option<DateField> {
+    /// The members that Auth.js knows, the `id` of users and sessions apart. A deployment's own schema may have more.
+    pub const fn fields(self) -> &'static [Field] {
         match self {
-            Self::Session => Some(DateField { name: "expires", path: "session.expires", presence: Presence::Always }),
-            Self::User => {
-                Some(DateField { name: "emailVerified", path: "user.emailVerified", presence: Presence::Perhaps })
-            }
-            Self::VerificationToken => {
-                Some(DateField { name: "expires", path: "verificationToken.expires", presence: Presence::Always })
-            }
-            // `expires_at` of an account is in seconds on both sides.
-            Self::Account | Self::Authenticator => None,
+            Self::Account => ACCOUNT_FIELDS,
+            Self::Authenticator => AUTHENTICATOR_FIELDS,
+            Self::Session => SESSION_FIELDS,
+            Self::User => USER_FIELDS,
+            Self::VerificationToken => VERIFICATION_TOKEN_FIELDS,
         }
+    }
+
+    /// The member that is a `Date` in Auth.js and epoch milliseconds in Convex. No table has two.
+    pub fn date(self) -> Option<&'static Field> {
+        self.fields().iter().find(|field| field.value == FieldValue::Date)
     }
 }
 
-const fn row(name: &'static str, row: Row) -> Argument {
-    Argument { name, holds: Holds::Row(row) }
+macro_rules! fields {
+    ($table:literal: $($name:literal $value:ident $presence:ident),* $(,)?) => {
+        &[$(Field {
+            name: $name,
+            path: concat!($table, ".", $name),
+            value: FieldValue::$value,
+            presence: Presence::$presence,
+        }),*]
+    };
 }
 
-const fn text(name: &'static str) -> Argument {
-    Argument { name, holds: Holds::Text }
-}
+// `expires_at` of an account is in seconds on both sides.
+const ACCOUNT_FIELDS: &[Field] = fields!["account":
+    "userId" Text Always,
+    "type" Text Always,
+    "provider" Text Always,
+    "providerAccountId" Text Always,
+    "refresh_token" Text Perhaps,
+    "access_token" Text Perhaps,
+    "expires_at" Number Perhaps,
+    "token_type" Text Perhaps,
+    "scope" Text Perhaps,
+    "id_token" Text Perhaps,
+    "session_state" Text Perhaps,
+];
 
-const fn number(name: &'static str) -> Argument {
-    Argument { name, holds: Holds::Number }
+const AUTHENTICATOR_FIELDS: &[Field] = fields!["authenticator":
+    "credentialID" Text Always,
+    "userId" Text Always,
+    "providerAccountId" Text Always,
+    "credentialPublicKey" Text Always,
+    "counter" Number Always,
+    "credentialDeviceType" Text Always,
+    "credentialBackedUp" Bool Always,
+    "transports" Text Perhaps,
+];
+
+const SESSION_FIELDS: &[Field] = fields!["session":
+    "userId" Text Always,
+    "expires" Date Always,
+    "sessionToken" Text Always,
+];
+
+// Auth.js's types promise an e-mail address; a provider's profile may have none, and then it is the deployment's to decide.
+const USER_FIELDS: &[Field] = fields!["user":
+    "email" Text Perhaps,
+    "name" Text Perhaps,
+    "emailVerified" Date Perhaps,
+    "image" Text Perhaps,
+];
+
+const VERIFICATION_TOKEN_FIELDS: &[Field] = fields!["verificationToken":
+    "identifier" Text Always,
+    "token" Text Always,
+    "expires" Date Always,
+];
+
+const fn argument(name: &'static str, holds: Holds) -> Argument {
+    Argument { name, holds, presence: Presence::Always }
 }
 
 #[cfg(test)]
@@ -298,20 +374,19 @@ mod tests {
             let (Touches::Session { token: path } | Touches::User { id: path }) = contract.touches else { continue };
             let argument = contract.arguments.iter().find(|argument| argument.name == path[0]);
             let depth = match argument.expect("an argument").holds {
-                Holds::Row(_) => 2,
-                Holds::Text | Holds::Number => 1,
+                Holds::Row(_) | Holds::Part(_) => 2,
+                Holds::Text | Holds::UserId | Holds::Number => 1,
             };
             assert_eq!(path.len(), depth, "{}", contract.name);
         }
     }
 
     #[test]
-    fn a_nested_object_is_called_as_its_dates_say() {
+    fn a_nested_object_is_called_as_its_fields_say() {
         for function in Function::ALL {
-            if let Some((name, row)) = function.contract().nested()
-                && let Some(date) = row.date()
-            {
-                assert_eq!(date.path, format!("{name}.{}", date.name));
+            let Some((name, row)) = function.contract().nested() else { continue };
+            for field in row.fields() {
+                assert_eq!(field.path, format!("{name}.{}", field.name));
             }
         }
     }

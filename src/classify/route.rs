@@ -31,7 +31,7 @@ pub enum Route {
     /// `POST /auth/token`.
     Token,
     /// `POST /adapter/{function}`.
-    AuthJs(crate::adapter::WireFunction),
+    AuthJs(crate::adapter::Function),
     /// `OPTIONS` on a route of the public listener.
     Preflight,
     /// `GET /livez`.
@@ -183,7 +183,7 @@ fn auth_js(listener: Listener, path: &str) -> Option<(Route, Method)> {
     if listener != Listener::Adapter {
         return None;
     }
-    let function = crate::adapter::wire::serves(path.strip_prefix("/adapter/")?)?;
+    let function = crate::adapter::Function::from_name(path.strip_prefix("/adapter/")?)?;
     Some((Route::AuthJs(function), Method::POST))
 }
 

@@ -101,6 +101,16 @@ impl Identity {
         now.wall >= self.expires
     }
 
+    /// Who it is: the id of a user, for tokens of the proxy.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The name, if the token has one.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
     /// What to call the caller: the name, else the e-mail address, else the subject.
     pub fn display_name(&self) -> &str {
         self.name.as_deref().or(self.email.as_deref()).unwrap_or(&self.subject)

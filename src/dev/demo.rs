@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::auth::Identity;
 use super::function::{Body, Call, Function, Thrown};
 use super::store::{Database, Table, Transaction};
 use super::validate::{Fields, Validator};
@@ -23,6 +24,7 @@ const ANONYMOUS: &str = "anonymous";
 /// The functions of the module `demo`.
 pub fn functions() -> Vec<Function> {
     vec![
+        open("accounts", Fields::new(), Body::Query(accounts)),
         open("list", Fields::new(), Body::Query(list)),
         open("ping", Fields::new(), Body::Action(ping)),
         open(
@@ -37,6 +39,19 @@ pub fn functions() -> Vec<Function> {
 
 fn open(name: &'static str, arguments: Fields, body: Body) -> Function {
     Function { name, arguments, secured: false, body }
+}
+
+/// The accounts of who is signed in, the oldest first: with which providers one can sign in.
+fn accounts(database: &Database, call: &Call<'_>) -> Result<Value, Thrown> {
+    let Some(identity) = call.identity else { return Ok(Value::Array(Vec::new())) };
+    let linked = database.matching(Table::Accounts, "userId", &[identity.subject()]).into_iter().map(|account| {
+        let mut shown = Object::default();
+        for name in ["provider", "type"] {
+            shown.set(name, Value::from(account.text(name)));
+        }
+        Value::Object(shown)
+    });
+    Ok(Value::Array(linked.collect()))
 }
 
 /// The newest messages, the newest last.
@@ -66,15 +81,26 @@ fn repeat(_: &Database, call: &Call<'_>) -> Result<Value, Thrown> {
     }
 }
 
+/// What others see of an author: the name in the token, else that of the user's row, else the part of its address that is no address.
+fn author(database: &Database, identity: &Identity) -> String {
+    if let Some(name) = identity.name() {
+        return name.to_owned();
+    }
+    let user = database.document(Table::Users, identity.subject());
+    let of_row = |field| user.as_ref().map(|user| user.text(field)).filter(|text| !text.is_empty());
+    let of_address = || of_row("email").and_then(|address| address.split('@').next()).filter(|part| !part.is_empty());
+    of_row("name").or_else(of_address).unwrap_or_else(|| identity.display_name()).to_owned()
+}
+
 /// Anybody may send; who is signed in signs.
 fn send(transaction: &mut Transaction<'_>, call: &Call<'_>) -> Result<Value, Thrown> {
     let body = call.arguments.text("body");
     if !(1..=LONGEST).contains(&body.chars().count()) {
         return Err(Thrown::MessageLength);
     }
-    let author = call.identity.map_or(ANONYMOUS, |identity| identity.display_name());
+    let author = call.identity.map_or_else(|| ANONYMOUS.to_owned(), |identity| author(transaction, identity));
     let mut message = Object::default();
-    message.set("author", Value::from(author));
+    message.set("author", Value::String(author));
     message.set("body", Value::from(body));
     while transaction.count(Table::Messages) >= KEPT {
         let Some(oldest) = transaction.oldest_first(Table::Messages).next() else { break };

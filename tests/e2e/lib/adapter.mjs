@@ -67,17 +67,33 @@ export function convexAdapter({ url, secret, token, module = "authAdapter" }) {
 }
 
 /**
- * The methods that the proxy serves in Auth.js's own shape, each one POST of its arguments by name. What is left to the
+ * All methods as the proxy serves them in Auth.js's own shape, each one POST of its arguments by name. What is left to the
  * app is to turn `Date` into text and back. `post(path, body)` gives the answer's JSON, or throws.
  */
 export function thinAdapter(post) {
   const run = async (name, args) => revive(await post(`/adapter/${name}`, args));
+  const by = (name, argument) => (value) => run(name, { [argument]: value });
   return {
-    createUser: (user) => run("createUser", { user }),
-    updateUser: (user) => run("updateUser", { user }),
-    createSession: (session) => run("createSession", { session }),
-    getSessionAndUser: (sessionToken) => run("getSessionAndUser", { sessionToken }),
-    deleteSession: (sessionToken) => run("deleteSession", { sessionToken }),
+    createUser: by("createUser", "user"),
+    getUser: by("getUser", "id"),
+    getUserByEmail: by("getUserByEmail", "email"),
+    getUserByAccount: (key) => run("getUserByAccount", key),
+    updateUser: by("updateUser", "user"),
+    deleteUser: by("deleteUser", "id"),
+    linkAccount: by("linkAccount", "account"),
+    unlinkAccount: async (key) => (await run("unlinkAccount", key)) ?? undefined,
+    getAccount: (providerAccountId, provider) => run("getAccount", { provider, providerAccountId }),
+    createSession: by("createSession", "session"),
+    getSessionAndUser: by("getSessionAndUser", "sessionToken"),
+    updateSession: by("updateSession", "session"),
+    deleteSession: by("deleteSession", "sessionToken"),
+    createVerificationToken: by("createVerificationToken", "verificationToken"),
+    useVerificationToken: (key) => run("useVerificationToken", key),
+    createAuthenticator: by("createAuthenticator", "authenticator"),
+    getAuthenticator: by("getAuthenticator", "credentialID"),
+    listAuthenticatorsByUserId: by("listAuthenticatorsByUserId", "userId"),
+    updateAuthenticatorCounter: (credentialID, newCounter) =>
+      run("updateAuthenticatorCounter", { credentialID, newCounter }),
   };
 }
 
