@@ -29,7 +29,7 @@ pub(super) fn text(config: &Config, sockets: &Sockets, deployment: SocketAddr, v
     }
     text.push_str(&format!("CONVEX_AUTH_ADAPTER_SECRET={}\n\n", config.adapter.secret.expose()));
     text.push_str("To try (Ada Lovelace is signed in)\n\n");
-    for (what, line) in lines(config, &public, adapter.as_ref(), admin.as_deref(), visitors) {
+    for (what, line) in lines(config, &public, adapter.as_ref(), admin.as_deref(), deployment, visitors) {
         text.push_str(&format!("# {what}\n{line}\n"));
     }
     text.push_str("\nCtrl-C stops it; nothing is kept.\n");
@@ -62,6 +62,7 @@ fn lines(
     public: &str,
     adapter: Option<&Curl>,
     admin: Option<&str>,
+    deployment: SocketAddr,
     visitors: &Visitors,
 ) -> Vec<(&'static str, String)> {
     const JSON: &str = "-H 'Content-Type: application/json'";
@@ -124,6 +125,10 @@ fn lines(
         "the key documents",
         format!("curl -s {public}/.well-known/openid-configuration {public}/.well-known/jwks.json"),
     )]);
+    lines.push((
+        "how often has each function of the deployment been called?",
+        format!("curl -s http://{deployment}/_dev/calls"),
+    ));
     if let Some(admin) = admin {
         lines.extend([
             ("is it ready?", format!("curl -s {admin}/readyz")),
@@ -213,6 +218,8 @@ mod tests {
         curl -s http://localhost:8081/adapter/deleteSession -H 'Content-Type: application/json' -d '{"sessionToken":"OTHER"}'
         # the key documents
         curl -s http://localhost:8080/.well-known/openid-configuration http://localhost:8080/.well-known/jwks.json
+        # how often has each function of the deployment been called?
+        curl -s http://127.0.0.1:3210/_dev/calls
         # is it ready?
         curl -s http://localhost:8082/readyz
         # what has it done?

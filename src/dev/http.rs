@@ -38,6 +38,8 @@ enum Route<'a> {
     Sync(Option<&'a str>),
     /// A page of one fixed text.
     Text(&'static str),
+    /// How often each function was called. No other deployment has it.
+    Calls,
 }
 
 impl<'a> Route<'a> {
@@ -53,6 +55,7 @@ impl<'a> Route<'a> {
             "/" => Self::Text("This Convex deployment is running. See https://docs.convex.dev/."),
             "/version" => Self::Text("unknown"),
             "/instance_name" => Self::Text("convex-auth-proxy-dev"),
+            "/_dev/calls" => Self::Calls,
             "/api/sync" => Self::Sync(None),
             _ => {
                 let version = path.strip_prefix("/api/")?.strip_suffix("/sync")?;
@@ -72,7 +75,7 @@ impl<'a> Route<'a> {
             | Self::QueryTimestamp
             | Self::QueryAtTimestamp
             | Self::QueryBatch => "POST",
-            Self::Text(_) | Self::Sync(_) => "GET,HEAD",
+            Self::Text(_) | Self::Calls | Self::Sync(_) => "GET,HEAD",
         }
     }
 }
@@ -124,10 +127,12 @@ async fn respond(
         | Route::QueryTimestamp
         | Route::QueryAtTimestamp
         | Route::QueryBatch
+        | Route::Calls
         | Route::Text(_) => Client::read(&head.headers)?,
     };
     let answer = match route {
         Route::Text(text) => return Ok(page(text)),
+        Route::Calls => json!(deployment.engine.calls()),
         Route::Sync(_) => return Ok(sync::upgrade(deployment, tasks, head, &client)),
         Route::QueryTimestamp => json!({ "ts": print_timestamp(deployment.engine.snapshot().timestamp()) }),
         Route::Function(_) if head.method != Method::POST => return Err(Refusal::GetQuery),

@@ -363,6 +363,8 @@ async fn every_spelling_of_a_module_reaches_it_and_no_other_does() {
         assert!(complaint.starts_with("Could not find public function"), "{path}");
     }
     assert_eq!(running.deployment.calls(), [("auth/adapter:getUserByEmail".to_owned(), 3)].into());
+    let told = read(running.client.get(format!("{}/_dev/calls", running.address))).await;
+    assert_eq!(told, (200, json!({"auth/adapter:getUserByEmail": 3})));
 }
 
 #[tokio::test]
