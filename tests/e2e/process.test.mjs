@@ -27,11 +27,12 @@ test("every curl line that dev prints works when it is pasted", { skip: hasCurl 
   }
   const said = async (label) => (await run("bash", ["-c", lines.find(({ what }) => what.includes(label)).line])).stdout;
   assert.equal(JSON.parse(await said("nobody")).value, null);
-  const ada = JSON.parse(await said("with the session cookie")).value.subject;
-  assert.equal(typeof ada, "string");
-  assert.ok(JSON.parse(await said("read the messages")).value.some(({ body, author }) => body === "hello" && author === ada));
+  assert.equal(typeof JSON.parse(await said("with the session cookie")).value.subject, "string");
+  const messages = JSON.parse(await said("read the messages")).value;
+  assert.ok(messages.some(({ body, author }) => body === "hello" && author === "Ada Lovelace"));
   assert.ok(JSON.parse(await said("a Convex token for the cookie")).token.split(".").length === 3);
   assert.equal(await said("sign out of another session"), "null", "that session has ended already");
+  assert.ok(JSON.parse(await said("function of the deployment"))["authAdapter:createUser"] >= 2, "Ada's and Grace's");
   assert.match(await said("what has it done"), /convex_auth_proxy_requests_total/);
   await proxy.stop();
 });
