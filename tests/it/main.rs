@@ -15,8 +15,10 @@ mod journey;
 mod policy;
 // The adapter's secret: added, demanded, never doubled.
 mod secret;
-// Dates and nulls, on both wires.
+// Dates and nulls, on Convex's wire.
 mod codec;
+// The methods of Auth.js's adapter, on its own wire.
+mod auth_js;
 // Cookies, tokens, key documents.
 mod token;
 // Sessions from memory, and when not.
