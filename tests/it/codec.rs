@@ -1,6 +1,6 @@
 //! Dates and nulls through the whole proxy, on Convex's wire as the guide's adapter speaks it.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::common::{NOTHING, SECRET, Scripted, World, post};
 
