@@ -21,15 +21,15 @@ export function SessionInStep({ seen }: { seen: string | null }): null {
 
   useEffect(() => {
     if (recall() === seen) return;
-    remember(seen);
-    // Asks the server, and has every tab do the same, this one included.
-    void getSession();
+    // Asks the server, which also takes back the cookie of a session that has ended, and has every tab do the same, this one included.
+    // Remembered only afterwards: a page that was left meanwhile has told nobody.
+    void getSession().then(() => remember(seen));
   }, [seen]);
 
   useEffect(() => {
-    if (status === "loading") return;
+    if (status === "loading" || held === seen) return;
     remember(held);
-    if (held !== seen) router.refresh();
+    router.refresh();
     // Not when `seen` changes: the effect above sees to that.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [held, status]);

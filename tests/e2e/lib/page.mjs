@@ -73,6 +73,11 @@ export function openBrowser() {
   });
 }
 
+/** A browser for several people: each `newContext()` of it is a cookie jar of its own. */
+export function launchBrowser() {
+  return chromium.launch({ executablePath: CHROMIUM, headless: true, chromiumSandbox: false, args: QUIET });
+}
+
 /** A tab that counts its sync sockets: `{ page, sockets, failures }`. */
 export async function openTab(browser) {
   const page = await browser.newPage();
