@@ -44,6 +44,7 @@ pub struct Run {
     arguments: Vec<u8>,
     then: Then,
     if_thrown: IfThrown,
+    follows_a_write: bool,
 }
 
 /// What a function of the deployment came to.
@@ -171,6 +172,17 @@ impl Run {
         &self.arguments
     }
 
+    /// Whether it reads back what another function has just written: the write has happened, whatever becomes of this.
+    pub fn follows_a_write(&self) -> bool {
+        self.follows_a_write
+    }
+
+    /// The answer when the function cannot be had: a method that may return nothing does not fail for a write that has happened.
+    pub fn answer_without(&self) -> Option<Vec<u8>> {
+        let may_be_nothing = matches!(self.then, Then::SessionOfBoth);
+        (self.follows_a_write && may_be_nothing).then(|| b"null".to_vec())
+    }
+
     /// Goes on with what the function came to.
     ///
     /// A function that threw because it was given an id of another shape than Convex's, or no identifier of a verification token, has found
@@ -187,7 +199,9 @@ impl Run {
         let function = self.function.contract().name;
         let value = match outcome {
             Outcome::Returned(value) => value.get(),
-            Outcome::Threw if self.if_thrown == IfThrown::Refused => return Err(WireProblem::Threw { function }),
+            Outcome::Threw if self.if_thrown == IfThrown::Refused => {
+                return self.answer_without().map(Step::Answer).ok_or(WireProblem::Threw { function });
+            }
             Outcome::Threw => return self.then.absent().map(Step::Answer),
         };
         let rows = rows::Reader { function };
@@ -203,7 +217,7 @@ impl Run {
             }
             Then::Updated(read_back) => {
                 if !value.starts_with('{') {
-                    return Ok(Step::Run(read_back.run(secret)));
+                    return Ok(Step::Run(Self { follows_a_write: true, ..read_back.run(secret) }));
                 }
                 // Functions that are better than the guide's return the row.
                 rows.write(read_back.row(), value, &mut out)?;
@@ -258,7 +272,7 @@ impl ReadBack {
         object.plain_name(SECRET);
         write_text(secret.expose(), object.out);
         object.close();
-        Run { function, arguments, then, if_thrown: IfThrown::Refused }
+        Run { function, arguments, then, if_thrown: IfThrown::Refused, follows_a_write: false }
     }
 }
 

@@ -271,3 +271,47 @@ async fn a_refusal_of_the_deployment_is_an_error_on_the_auth_js_wire_and_never_n
     read.answer(NOTHING).await;
     assert_eq!(sending.await.unwrap().refusal(), (404, "UserNotFound".to_owned()));
 }
+
+/// Answers the write, and fails the reading of it so many times.
+async fn after_a_write(function: &str, body: &'static str, failures: usize) -> (u16, String, usize) {
+    let (world, mut scripted) = World::scripted(&[]).await;
+    let sending = tokio::spawn(post(world.adapter, &format!("/adapter/{function}")).body(body).send());
+    scripted.next().await.answer(NOTHING).await;
+    for _ in 0..failures {
+        drop(scripted.next().await);
+    }
+    if failures < 2 {
+        let user = r#"{"_id":"u","_creationTime":1,"email":"e"}"#;
+        let session = r#"{"_id":"s","_creationTime":1,"userId":"u","expires":0,"sessionToken":"t"}"#;
+        let value = if function == "updateUser" {
+            user.to_owned()
+        } else {
+            format!(r#"{{"session":{session},"user":{user}}}"#)
+        };
+        scripted.next().await.answer(&format!(r#"{{"status":"success","value":{value}}}"#)).await;
+    }
+    let answer = sending.await.unwrap();
+    (answer.status, answer.text(), usize::from(scripted.has_next()))
+}
+
+#[tokio::test]
+async fn a_write_that_happened_does_not_fail_for_a_hiccup_of_its_reading() {
+    let user = r#"{"user":{"id":"jx7d2m4k8v1n5q9s3w6y0b2c4f6h8j1k","name":"n"}}"#;
+    let session = r#"{"session":{"sessionToken":"t","expires":0}}"#;
+    let read = r#"{"userId":"u","sessionToken":"t","expires":"1970-01-01T00:00:00.000Z","id":"s"}"#;
+    assert_eq!(after_a_write("updateSession", session, 1).await, (200, read.to_owned(), 0));
+    assert_eq!(after_a_write("updateSession", session, 2).await, (200, "null".to_owned(), 0));
+    let stored = r#"{"email":"e","emailVerified":null,"id":"u"}"#;
+    assert_eq!(after_a_write("updateUser", user, 1).await, (200, stored.to_owned(), 0));
+    assert_eq!(after_a_write("updateUser", user, 2).await.0, 502);
+}
+
+#[tokio::test]
+async fn l2_a_function_that_returns_what_it_was_given_does_not_give_the_secret_away() {
+    let (world, mut scripted) = World::scripted(&[]).await;
+    let request = post(world.adapter, "/adapter/getUserByEmail").body(r#"{"email":"e"}"#);
+    let row = format!(r#"{{"status":"success","value":{{"_id":"u","email":"e","secret":"{SECRET}"}}}}"#);
+    let (_, answer) = scripted.pass(request, &row).await;
+    assert_eq!(answer.value()["email"], json!("e"));
+    assert!(!answer.text().contains(SECRET), "{}", answer.text());
+}

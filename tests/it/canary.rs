@@ -43,6 +43,10 @@ impl Lines {
     }
 
     fn capture_at(level: &str, format: LogFormat) -> (Self, DefaultGuard) {
+        // tracing remembers for the whole process whether anybody wants a line, by whoever listened when it was first written: other
+        // tests' threads have nobody who does. Somebody who wants all of them, for good, keeps it asking.
+        static SOMEBODY: std::sync::Once = std::sync::Once::new();
+        SOMEBODY.call_once(|| tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap());
         let lines = Self::default();
         let log = Log { level: level.to_owned(), format };
         let guard = tracing::subscriber::set_default(telemetry::subscriber(&log, lines.clone()));

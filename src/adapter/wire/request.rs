@@ -75,7 +75,7 @@ pub(super) fn read(function: Function, body: &[u8], nulls: Nulls, secret: &Secre
     };
     let mut out = Vec::with_capacity(body.get().len() + 96);
     arguments.write(nested.as_ref(), nulls, secret, &mut out);
-    Ok(Run { function, arguments: out, then, if_thrown })
+    Ok(Run { function, arguments: out, then, if_thrown, follows_a_write: false })
 }
 
 /// The value of an argument; `None` when it may be unknown and is.

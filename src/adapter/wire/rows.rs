@@ -84,7 +84,7 @@ impl Reader {
 
     fn write_members(self, row: Row, members: &[Member<'_>], out: &mut Vec<u8>) -> Result<(), WireProblem> {
         let id = find_only(members, "_id").filter(|id| id.starts_with('"'));
-        let id = id.ok_or_else(|| self.unreadable())?;
+        let id = if has_id(row) { id.ok_or_else(|| self.unreadable())? } else { "" };
         let iso = match row.date() {
             None => None,
             Some(field) => match find_only(members, field.name).filter(|value| *value != "null") {

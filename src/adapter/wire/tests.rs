@@ -277,6 +277,20 @@ fn an_updated_session_is_read_again() {
 }
 
 #[test]
+fn a_session_that_was_written_and_cannot_be_read_back_is_no_failure() {
+    let body = r#"{"session":{"sessionToken":"t","expires":0}}"#;
+    let read = second(Function::UpdateSession, body, "null");
+    assert!(read.follows_a_write());
+    assert_eq!(read.answer_without().as_deref(), Some(&b"null"[..]));
+    let Step::Answer(answer) = read.resume(Outcome::Threw, &secret()).unwrap() else { panic!("an answer") };
+    assert_eq!(answer, b"null");
+    let user = second(Function::UpdateUser, r#"{"user":{"id":"u1"}}"#, "null");
+    assert!(user.follows_a_write() && user.answer_without().is_none(), "its method promises a user");
+    let only_read = run(Function::UpdateSession, r#"{"session":{"sessionToken":"t"}}"#).unwrap();
+    assert!(!only_read.follows_a_write() && only_read.answer_without().is_none());
+}
+
+#[test]
 fn a_session_that_stays_as_it_is_is_only_read() {
     for body in [
         r#"{"session":{"sessionToken":"t"}}"#,
