@@ -48,7 +48,7 @@ describe("in a browser", { skip: hasChromium || process.env.CI ? false : "there 
     await shows(tab, "#messages", "anonymous: pushed to the page");
     await page.fill("#body", "sent by the page");
     await page.click("button");
-    await shows(tab, "#messages", `${visitor.userId}: sent by the page`);
+    await shows(tab, "#messages", "Grace Hopper: sent by the page");
 
     const second = await openTab(browser);
     await second.page.goto(`${app.origin}/chat`);

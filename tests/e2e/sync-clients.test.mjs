@@ -69,7 +69,7 @@ for (const name of CLIENTS) {
       assert.deepEqual(client.demands, [false, true], "a token at hand, then a fresh one");
       const id = await client.mutation("demo:send", { body: "signed" });
       const signed = (await client.query("demo:list")).find(({ _id }) => _id === id);
-      assert.equal(signed.author, userId);
+      assert.equal(signed.author, "Grace Hopper");
       client.clearAuth();
       await whoami.until((identity) => identity === null);
       assert.equal(client.sockets.length, 1, "all of it on one socket");
