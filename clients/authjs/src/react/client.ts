@@ -6,11 +6,22 @@ const LONGEST_WAIT_MS = 10_000;
 const opened = new WeakSet<ConvexReactClient>();
 const retiring = new WeakMap<ConvexReactClient, () => void>();
 
+/**
+ * A socket for a server, where a page is rendered once and no effect ever closes anything: a hook that asks for the connection's state
+ * would open one for each rendering, and it would live as long as the process.
+ */
+class NeverOpened {
+  readonly readyState = 0;
+  send(): void {}
+  close(): void {}
+}
+
 /** A client that can be told whether its socket was ever opened: to ask it anything would open one. */
 export function newClient(url: string, options: ConvexReactClientOptions = {}): ConvexReactClient {
+  if (typeof window === "undefined") {
+    return new ConvexReactClient(url, { ...options, webSocketConstructor: NeverOpened as unknown as typeof WebSocket });
+  }
   const webSocketConstructor = options.webSocketConstructor ?? globalThis.WebSocket;
-  // No socket is opened on a server, and there may be no WebSocket there.
-  if (webSocketConstructor === undefined) return new ConvexReactClient(url, options);
   const construct = (constructor: typeof WebSocket, args: unknown[]) => {
     opened.add(client);
     return Reflect.construct(constructor, args) as WebSocket;
