@@ -161,6 +161,16 @@ test("a query is sent a second time when its connection breaks before an answer,
   assert.equal(proxy.requests(), 2);
 });
 
+test("a query is not sent again where there was no connection to break", async () => {
+  let count = 0;
+  const refusing = async () => {
+    count++;
+    throw new TypeError("fetch failed", { cause: Object.assign(new Error("refused"), { code: "ECONNREFUSED" }) });
+  };
+  assert.equal((await failureOf(adapterAt("http://localhost", { fetch: refusing }).getUser(SECRET))).code, "Unreachable");
+  assert.equal(count, 1);
+});
+
 test("a query whose first connection breaks succeeds on the second", async (t) => {
   const proxy = await rawServer(t, (socket, nth) =>
     nth === 1 ? socket.destroy() : socket.end("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nnull"),

@@ -7,7 +7,7 @@ import { useConvex, useQuery, type ConvexReactClient } from "convex/react";
 import { makeFunctionReference } from "convex/server";
 import { ConvexAuthProxyProvider } from "convex-auth-proxy-adapter/react";
 import { __NEXTAUTH, SessionProvider } from "next-auth/react";
-import { act } from "react";
+import { act, Activity } from "react";
 import { renderToString } from "react-dom/server";
 
 import { FakeDeployment } from "./lib/fake-deployment.js";
@@ -40,6 +40,8 @@ async function page(t: TestContext, session: unknown, { strict = false, read = s
   const web = fakeWeb(t, read);
   const deployment = new FakeDeployment();
   const rendered = await render(t, app(deployment, session), { strict });
+  // A socket that is still being closed would meet the next test's time.
+  t.after(() => eventually(() => deployment.open.length === 0, "every socket is closed"));
   await eventually(() => rendered.text() === "answer", "the query is answered");
   return { web, deployment, ...rendered };
 }
@@ -133,6 +135,20 @@ test("in StrictMode one socket is opened and it stays usable", async (t) => {
   await client.mutation(send, {});
   await become(web, sessionOf("bob"));
   await eventually(() => deployment.sockets.length === 2 && deployment.open.length === 1, "one new socket");
+});
+
+test("a part of the page that is hidden and shown again keeps its client", async (t) => {
+  fakeWeb(t, sessionOf("ada"));
+  const deployment = new FakeDeployment();
+  const shown = (mode: "visible" | "hidden") => <Activity mode={mode}>{app(deployment, sessionOf("ada"))}</Activity>;
+  const { show, text } = await render(t, shown("visible"));
+  t.after(() => eventually(() => deployment.open.length === 0, "every socket is closed"));
+  await eventually(() => text() === "answer", "the query is answered");
+  await show(shown("hidden"));
+  await act(async () => new Promise((resolve) => setTimeout(resolve, 20)));
+  await show(shown("visible"));
+  assert.equal(await client.mutation(send, {}), null);
+  assert.deepEqual([deployment.sockets.length, deployment.open.length, text()], [1, 1, "answer"]);
 });
 
 test("a page that goes away closes its socket", async (t) => {
