@@ -134,7 +134,8 @@ fn bind(config: &Config) -> Option<Sockets> {
 fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
     // For libraries that take the process's provider; our own TLS names it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // What goes on beside the requests, which have threads of their own.
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(work),
         Err(problem) => complain(&problem),
     }

@@ -1,6 +1,6 @@
 //! From a configuration to a proxy that serves, and back to an orderly end.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{task::JoinHandle, time};
 
@@ -40,6 +40,9 @@ pub enum LaunchProblem {
     /// The client for the readiness check cannot be made.
     #[error("the client for the readiness check cannot be made")]
     Readiness(#[from] reqwest::Error),
+    /// The system gives no threads to serve on, or no more descriptors.
+    #[error("the threads that serve cannot be started: {0}")]
+    Workers(#[from] io::Error),
 }
 
 impl Sockets {
@@ -83,7 +86,7 @@ impl Sockets {
 }
 
 impl Running {
-    /// Begins to serve. Must be called within a runtime.
+    /// Begins to serve, on threads of its own. Must be called within a runtime, on which it watches over the deployment.
     ///
     /// # Errors
     ///
@@ -96,16 +99,16 @@ impl Running {
         let proxy = Arc::new(Proxy::new(config, Arc::clone(&metrics))?);
         let config = proxy.config();
         let admission = Admission::new(config.limits.requests_in_flight);
-        let server = Server::new();
+        let server = Server::new()?;
         let app = |listener| pipeline::app(listener, &proxy, &admission, &metrics);
-        server.serve(Listener::Public, sockets.public, app(Listener::Public), config, Arc::clone(&metrics));
+        server.serve(Listener::Public, sockets.public, app(Listener::Public), config, Arc::clone(&metrics))?;
         if let Some(bound) = sockets.adapter {
-            server.serve(Listener::Adapter, bound, app(Listener::Adapter), config, Arc::clone(&metrics));
+            server.serve(Listener::Adapter, bound, app(Listener::Adapter), config, Arc::clone(&metrics))?;
         }
         if let Some(bound) = sockets.admin {
             let admin = Arc::new(Admin::new(Arc::clone(&metrics), readiness));
             let pipeline = pipeline::admin(&proxy, &admin, &metrics);
-            server.serve(Listener::Admin, bound, pipeline, config, Arc::clone(&metrics));
+            server.serve(Listener::Admin, bound, pipeline, config, Arc::clone(&metrics))?;
         }
         let background = vec![tokio::spawn(watch.run()), tokio::spawn(fold_metrics(metrics))];
         Ok(Self { proxy, server, background })

@@ -14,12 +14,14 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use thread_local::ThreadLocal;
 use tokio::time::timeout;
 
 use crate::{
     body::Body,
     config::Config,
     error::{JSON, Rejection},
+    server::Workers,
 };
 
 mod crossing;
@@ -36,10 +38,22 @@ pub use self::{
 /// The client of one deployment. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    client: Client<HttpsConnector<HttpConnector>, Body>,
+    clients: Arc<Clients>,
     socket_connector: SocketConnector,
     target: Arc<Target>,
 }
+
+/// One client for each thread that calls: a pooled connection is served by the runtime on which it was opened, and waking another thread
+/// for each call would cost as much as the call.
+#[derive(Debug)]
+struct Clients {
+    of_thread: ThreadLocal<HttpClient>,
+    connector: HttpsConnector<HttpConnector>,
+    idle_timeout: Duration,
+    idle_connections: usize,
+}
+
+type HttpClient = Client<HttpsConnector<HttpConnector>, Body>;
 
 #[derive(Debug)]
 struct Target {
@@ -100,13 +114,12 @@ impl Upstream {
         let https = || hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
         let socket_connector = https().enable_http1().wrap_connector(connector.clone());
         let https = https().enable_http1().enable_http2().wrap_connector(connector);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(config.timeouts.upstream_idle)
-            .pool_max_idle_per_host(config.limits.upstream_idle_connections)
-            .http2_keep_alive_interval(Some(Duration::from_secs(20)))
-            .build(https);
+        let clients = Clients {
+            of_thread: ThreadLocal::new(),
+            connector: https,
+            idle_timeout: config.timeouts.upstream_idle,
+            idle_connections: config.limits.upstream_idle_connections.div_ceil(Workers::count()),
+        };
         let target = Target {
             scheme: if is_https { uri::Scheme::HTTPS } else { uri::Scheme::HTTP },
             authority,
@@ -116,7 +129,7 @@ impl Upstream {
             read_timeout: config.timeouts.session_read,
             stall: config.timeouts.stall,
         };
-        Ok(Self { client, socket_connector, target: Arc::new(target) })
+        Ok(Self { clients: Arc::new(clients), socket_connector, target: Arc::new(target) })
     }
 
     /// Sends a caller's call and gives the head of the answer, its body still to come, cut down to what crosses.
@@ -192,7 +205,7 @@ impl Upstream {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = target;
         *request.headers_mut() = headers;
-        match timeout(head_within, self.client.request(request)).await {
+        match timeout(head_within, self.clients.of_this_thread().request(request)).await {
             Err(_) => Err(Rejection::UpstreamTimeout),
             Ok(Err(error)) if is_timeout(&error) => Err(Rejection::UpstreamTimeout),
             Ok(Err(error)) => {
@@ -201,6 +214,20 @@ impl Upstream {
             }
             Ok(Ok(answer)) => Ok(answer),
         }
+    }
+}
+
+impl Clients {
+    fn of_this_thread(&self) -> &HttpClient {
+        self.of_thread.get_or(|| {
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .timer(TokioTimer::new())
+                .pool_idle_timeout(self.idle_timeout)
+                .pool_max_idle_per_host(self.idle_connections)
+                .http2_keep_alive_interval(Some(Duration::from_secs(20)))
+                .build(self.connector.clone())
+        })
     }
 }
 

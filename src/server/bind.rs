@@ -4,7 +4,7 @@ use std::{
     fs, io,
     net::{SocketAddr, TcpListener},
     os::{
-        fd::{IntoRawFd, RawFd},
+        fd::OwnedFd,
         unix::{
             fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
             net::{UnixListener, UnixStream},
@@ -28,6 +28,7 @@ enum Socket {
     Unix(UnixListener),
 }
 
+#[derive(Clone, Copy)]
 pub(super) enum Kind {
     Tcp,
     Unix,
@@ -122,15 +123,15 @@ impl Bound {
         display(&self.address)
     }
 
-    /// The name by which Pingora finds the socket, the socket, and its kind. Pingora owns the descriptor from here on.
-    pub(super) fn into_parts(self) -> (String, RawFd, Kind) {
+    /// The name by which Pingora finds the socket, the socket, and its kind.
+    pub(super) fn into_parts(self) -> (String, OwnedFd, Kind) {
         let name = match &self.address {
             ListenAddress::Tcp(address) => address.to_string(),
             ListenAddress::Unix(path) => path.to_string_lossy().into_owned(),
         };
         match self.socket {
-            Socket::Tcp(listener) => (name, listener.into_raw_fd(), Kind::Tcp),
-            Socket::Unix(listener) => (name, listener.into_raw_fd(), Kind::Unix),
+            Socket::Tcp(listener) => (name, listener.into(), Kind::Tcp),
+            Socket::Unix(listener) => (name, listener.into(), Kind::Unix),
         }
     }
 }

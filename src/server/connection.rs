@@ -27,7 +27,8 @@ pub type Pipeline = Arc<dyn Fn(Ends, Request<Incoming>) -> Answering + Send + Sy
 /// The answer of a pipeline, on its way.
 pub type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
-/// What a listener does with its connections.
+/// What a listener does with its connections. Its clones count and bound them together.
+#[derive(Clone)]
 pub(super) struct Connections {
     listener: Listener,
     pipeline: Pipeline,

@@ -52,7 +52,11 @@ async fn rule_16_a_client_that_speaks_for_itself_works_as_without_the_proxy() {
         let mut client = opening.connect().await;
         client.say(&authenticate(0, Some(&bob_token))).await;
         client.say(&modify(0, &[add(0, "demo:whoami", &json!({}))])).await;
-        let transition = client.next_of("Transition").await;
+        let mut transition = client.next_of("Transition").await;
+        if transition["modifications"] == json!([]) {
+            // The identity alone, told before the query was there.
+            transition = client.next_of("Transition").await;
+        }
         assert_eq!(transition["endVersion"]["identity"], json!(1));
         assert_eq!(transition["modifications"][0]["value"]["subject"], json!(bob));
         assert_eq!(last_said(&world), ["Connect", "Authenticate", "ModifyQuerySet"], "the cookie was not spoken of");
