@@ -15,6 +15,10 @@ mod token;
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
 use http::{Response, request};
 use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
@@ -97,24 +101,25 @@ impl Proxy {
     /// # Errors
     ///
     /// Every [`Rejection`] that belongs to its route.
-    pub async fn act(
-        self: &Arc<Self>,
-        arrival: &Arrival,
+    pub fn act<'request>(
+        self: &'request Arc<Self>,
+        arrival: &'request Arrival,
         route: Route,
-        caller: Caller<'_>,
-        head: &request::Parts,
+        caller: &'request Caller<'request>,
+        head: &'request request::Parts,
         body: Incoming,
-    ) -> Result<Response<Body>, Rejection> {
+    ) -> BoxFuture<'request, Result<Response<Body>, Rejection>> {
+        // Each in a box of its own size: one for all would be as large as the largest, and be moved for the smallest.
         match route {
-            Route::Call(lane) => self.call(arrival, lane, &caller, head, body).await,
-            Route::QueryTimestamp => self.query_timestamp(arrival, &caller, head, body).await,
-            Route::AuthJs(function) => self.auth_js(arrival, function, head, body).await,
-            Route::Token => self.token(arrival, &caller, head, body).await,
-            Route::Discovery => Ok(documents::answer(&self.documents.discovery, &head.headers)),
-            Route::KeySet => Ok(documents::answer(&self.documents.jwks, &head.headers)),
-            Route::Preflight => Ok(Cors::preflight(&head.headers)),
-            Route::Sync => self.sync(arrival, &caller, head, &body).await,
-            Route::Alive | Route::Ready | Route::Metrics | Route::Page => Err(Rejection::NotFound),
+            Route::Call(lane) => self.call(arrival, lane, caller, head, body).boxed(),
+            Route::QueryTimestamp => self.query_timestamp(arrival, caller, head, body).boxed(),
+            Route::AuthJs(function) => self.auth_js(arrival, function, head, body).boxed(),
+            Route::Token => self.token(arrival, caller, head, body).boxed(),
+            Route::Sync => async move { self.sync(arrival, caller, head, &body).await }.boxed(),
+            Route::Discovery => ready(Ok(documents::answer(&self.documents.discovery, &head.headers))).boxed(),
+            Route::KeySet => ready(Ok(documents::answer(&self.documents.jwks, &head.headers))).boxed(),
+            Route::Preflight => ready(Ok(Cors::preflight(&head.headers))).boxed(),
+            Route::Alive | Route::Ready | Route::Metrics | Route::Page => ready(Err(Rejection::NotFound)).boxed(),
         }
     }
 

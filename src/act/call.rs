@@ -20,7 +20,7 @@ use crate::{
     classify::{Envelope, Lane},
     clock::Now,
     error::Rejection,
-    permit::{self, Caller, Credential, FunctionRefusal, Permitted},
+    permit::{Caller, Credential, FunctionRefusal, Permitted},
     server::Arrival,
     session::{Scope, WriteOutcome},
     upstream::Crossing,
@@ -35,10 +35,10 @@ impl Proxy {
         head: &request::Parts,
         body: Incoming,
     ) -> Result<Response<Body>, Rejection> {
-        if !permit::is_json(&head.headers) {
+        if !caller.sends_json() {
             return Err(Rejection::NotJson);
         }
-        let crossing = Crossing::from_caller(&head.headers)?.identified(&arrival.id);
+        Crossing::check_client(&head.headers)?;
         let whole = self.intake.read(arrival.ends.listener, &head.headers, body).await?;
         let calls = self.permit_all(arrival, caller, Envelope::read(lane, whole.bytes())?)?;
         if caller.credential() == Credential::None
@@ -46,6 +46,7 @@ impl Proxy {
         {
             return answer;
         }
+        let crossing = Crossing::from_caller(&head.headers)?.identified(&arrival.id);
         let crossing = self.identify(arrival, caller, &head.headers, &calls, crossing).await?;
         let outbound = outbound::write(lane, &calls, &self.config.adapter)?;
         let scopes = calls.iter().filter_map(|permitted| self.scope(permitted)).collect();
@@ -66,7 +67,7 @@ impl Proxy {
         body: Incoming,
     ) -> Result<Response<Body>, Rejection> {
         let has_body = !body.is_end_stream();
-        if !permit::is_json(&head.headers) && (has_body || head.headers.contains_key(header::CONTENT_TYPE)) {
+        if !caller.sends_json() && (has_body || head.headers.contains_key(header::CONTENT_TYPE)) {
             return Err(Rejection::NotJson);
         }
         self.intake.check_unread(&head.headers, &body)?;
@@ -92,17 +93,17 @@ impl Proxy {
         caller: &Caller<'_>,
         envelope: Envelope<'body>,
     ) -> Result<Vec<Permitted<'body>>, Rejection> {
-        let calls = envelope.into_calls();
-        let noted = match calls.as_slice() {
-            [call] => call.path.as_str().chars().take(CHARACTERS_NOTED).collect(),
-            _ => format!("(batch of {})", calls.len()),
+        let noted = match &envelope {
+            Envelope::One(call) => beginning(call.path.as_str()).to_owned(),
+            Envelope::Batch(calls) => format!("(batch of {})", calls.len()),
         };
         let _ = arrival.function.set(noted);
-        calls
-            .into_iter()
-            .map(|call| Permitted::decide(call, caller.listener(), &self.config.adapter))
-            .collect::<Result<_, _>>()
-            .map_err(|refusal| self.refuse(arrival.ends.peer, refusal))
+        let decide = |call| Permitted::decide(call, caller.listener(), &self.config.adapter);
+        let permitted = match envelope {
+            Envelope::One(call) => decide(call).map(|permitted| vec![permitted]),
+            Envelope::Batch(calls) => calls.into_iter().map(decide).collect(),
+        };
+        permitted.map_err(|refusal| self.refuse(arrival.ends.peer, refusal))
     }
 
     /// How a refusal is told; a wrong secret is counted against its address.
@@ -147,6 +148,11 @@ impl Proxy {
         self.metrics.upstream(started.elapsed());
         response
     }
+}
+
+/// As much of a path as a log line has.
+fn beginning(path: &str) -> &str {
+    path.char_indices().nth(CHARACTERS_NOTED).map_or(path, |(end, _)| path.get(..end).unwrap_or(path))
 }
 
 /// Of a function's path, in a log line: the grammar bounds its components, not their number (our choice).

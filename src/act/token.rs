@@ -12,7 +12,7 @@ use crate::{
     classify::Listener,
     clock::Now,
     error::{BadBody, JSON, Rejection},
-    permit::{self, Caller, CookieStanding},
+    permit::{Caller, CookieStanding},
     server::Arrival,
     session::{CookieSession, LiveSession, SessionToken},
     token::{Freshness, MintError, Minted, Outcome},
@@ -43,7 +43,7 @@ impl Proxy {
             return Err(Rejection::OriginForbidden);
         }
         let whole = self.intake.read(arrival.ends.listener, &head.headers, body).await?;
-        let asked = read_request(whole.bytes(), permit::is_json(&head.headers))?;
+        let asked = read_request(whole.bytes(), caller.sends_json())?;
         let freshness = if asked.force_refresh == Some(true) { Freshness::Forced } else { Freshness::Reuse };
         let minted = if is_public {
             let CookieSession::Token(token) = CookieSession::read(&head.headers, &self.config.session.cookies) else {
@@ -112,7 +112,8 @@ fn refuse(error: MintError) -> Rejection {
 
 fn respond(minted: &Minted) -> Response<Body> {
     // A compact JWS has no character that JSON would escape.
-    let body = format!(r#"{{"token":"{}","expiresAt":{}}}"#, minted.token(), minted.expires_at_millis());
+    let (token, expires_at) = (minted.token(), minted.expires_at_millis().to_string());
+    let body = [r#"{"token":""#, token, r#"","expiresAt":"#, &expires_at, "}"].concat();
     let mut response = Response::new(Body::bytes(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, JSON);

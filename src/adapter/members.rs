@@ -45,7 +45,7 @@ pub(super) fn read_members(text: &str) -> Result<Vec<Member<'_>>, MembersProblem
     rest.skip_space();
     rest.expect(b'{')?;
     rest.skip_space();
-    let mut members = Vec::with_capacity(8);
+    let mut members = Vec::with_capacity(4);
     let mut is_open = !rest.eat(b'}');
     while is_open {
         if members.len() == MAX_MEMBERS {

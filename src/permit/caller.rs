@@ -13,6 +13,7 @@ pub struct Caller<'head> {
     listener: Listener,
     cookies: CookieStanding,
     credential: Credential<'head>,
+    is_json: bool,
 }
 
 /// Whether the cookies of a request are authority.
@@ -33,6 +34,11 @@ impl<'head> Caller<'head> {
     /// Whether the request's cookies say who is signed in.
     pub fn cookies(&self) -> CookieStanding {
         self.cookies
+    }
+
+    /// Whether the body is said to be JSON, by the one Content-Type there is.
+    pub fn sends_json(&self) -> bool {
+        self.is_json
     }
 
     /// The caller's own token for Convex, if any.
@@ -82,9 +88,10 @@ impl CallerPolicy {
         head: &'head request::Parts,
         local: Option<SocketAddr>,
     ) -> Result<Caller<'head>, Rejection> {
+        let is_json = is_json(&head.headers);
         if listener == Listener::Public {
             let credential = Credential::read(&head.headers, &head.uri)?;
-            return Ok(Caller { listener, cookies: self.cookie_standing(&head.headers), credential });
+            return Ok(Caller { listener, cookies: self.cookie_standing(&head.headers), credential, is_json });
         }
         if head.headers.contains_key(header::ORIGIN) || head.headers.contains_key(SEC_FETCH_SITE) {
             return Err(Rejection::BrowserRefused);
@@ -92,7 +99,7 @@ impl CallerPolicy {
         if !self.is_known_host(&head.headers, local) {
             return Err(Rejection::HostRefused);
         }
-        if head.method == Method::POST && !is_json(&head.headers) {
+        if head.method == Method::POST && !is_json {
             return Err(Rejection::NotJson);
         }
         let mut credential = Credential::read(&head.headers, &head.uri)?;
@@ -103,7 +110,7 @@ impl CallerPolicy {
                 Credential::Bearer(_) | Credential::None => return Err(Rejection::CallerUnknown),
             }
         }
-        Ok(Caller { listener, cookies: CookieStanding::Ignored, credential })
+        Ok(Caller { listener, cookies: CookieStanding::Ignored, credential, is_json })
     }
 
     /// Whether an `Origin` is listed, letter by letter.
@@ -123,6 +130,9 @@ impl CallerPolicy {
     fn is_known_host(&self, headers: &HeaderMap, local: Option<SocketAddr>) -> bool {
         let mut hosts = headers.get_all(header::HOST).iter();
         let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+        if is_plainly_local(host.as_bytes()) {
+            return true;
+        }
         let Some(name) = host.to_str().ok().and_then(host_name) else { return false };
         match name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
             Ok(address) => {
@@ -145,6 +155,10 @@ impl CallerPolicy {
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return false };
+    // What nearly everybody sends.
+    if value == "application/json" {
+        return true;
+    }
     let Ok(text) = value.to_str() else { return false };
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence.strip_prefix("application/").is_some_and(|subtype| {
@@ -154,6 +168,15 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 }
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Whether a `Host` is one of the two that a server on the same machine says, with or without a port: found without parsing.
+fn is_plainly_local(host: &[u8]) -> bool {
+    [&b"127.0.0.1"[..], b"localhost"].into_iter().any(|name| match host.strip_prefix(name) {
+        Some([]) => true,
+        Some([b':', port @ ..]) => (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit),
+        Some(_) | None => false,
+    })
+}
 
 /// The host without its port, lower case, without a trailing dot.
 fn host_name(value: &str) -> Option<String> {

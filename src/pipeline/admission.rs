@@ -5,13 +5,18 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
+    sync::{
+        Arc,
+        atomic::{
+            AtomicUsize,
+            Ordering::{AcqRel, Acquire},
+        },
+    },
+    task::{Context, Poll, ready},
 };
 
-use futures_util::future::{Either, Ready, ready};
 use http::Response;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::Inbound;
@@ -19,14 +24,22 @@ use crate::{body::Body, classify::Listener, error::Rejection};
 
 /// The places of all listeners together.
 #[derive(Debug, Clone)]
-pub struct Admission {
-    places: Arc<Semaphore>,
-    public_places: Arc<Semaphore>,
+pub struct Admission(Arc<Places>);
+
+#[derive(Debug)]
+struct Places {
+    any: Free,
+    public: Free,
 }
 
+/// Places that nobody has. Who finds none does not wait, so there is nothing to queue or to wake.
+#[derive(Debug)]
+struct Free(AtomicUsize);
+
+/// A place, given back by its drop.
 struct Place {
-    _public: Option<OwnedSemaphorePermit>,
-    _any: OwnedSemaphorePermit,
+    places: Arc<Places>,
+    is_public: bool,
 }
 
 #[derive(Clone)]
@@ -43,16 +56,44 @@ pub(super) struct Admit<S> {
 impl Admission {
     /// As many places as `limits.requests_in_flight`.
     pub fn new(places: usize) -> Self {
-        let places = places.min(Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(places)), public_places: Arc::new(Semaphore::new(places - places / 8)) }
+        Self(Arc::new(Places { any: Free::new(places), public: Free::new(places - places / 8) }))
     }
 
-    fn take(&self, listener: Listener) -> Result<Place, TryAcquireError> {
-        let public = match listener {
-            Listener::Public => Some(Arc::clone(&self.public_places).try_acquire_owned()?),
-            Listener::Adapter | Listener::Admin => None,
-        };
-        Ok(Place { _public: public, _any: Arc::clone(&self.places).try_acquire_owned()? })
+    fn take(&self, listener: Listener) -> Option<Place> {
+        let is_public = listener == Listener::Public;
+        if is_public && !self.0.public.take() {
+            return None;
+        }
+        if !self.0.any.take() {
+            if is_public {
+                self.0.public.give_back();
+            }
+            return None;
+        }
+        Some(Place { places: Arc::clone(&self.0), is_public })
+    }
+}
+
+impl Free {
+    fn new(places: usize) -> Self {
+        Self(AtomicUsize::new(places))
+    }
+
+    fn take(&self) -> bool {
+        self.0.fetch_update(AcqRel, Acquire, |free| free.checked_sub(1)).is_ok()
+    }
+
+    fn give_back(&self) {
+        self.0.fetch_add(1, AcqRel);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.any.give_back();
+        if self.is_public {
+            self.places.public.give_back();
+        }
     }
 }
 
@@ -70,26 +111,68 @@ impl<S> Layer<S> for AdmissionLayer {
     }
 }
 
-type Boxed = Pin<Box<dyn Future<Output = Result<Response<Body>, Rejection>> + Send>>;
+pin_project! {
+    /// A request that is being served in its place, or one for which there is none.
+    pub(super) struct Admitted<F> {
+        #[pin]
+        serving: Option<F>,
+        place: Option<Place>,
+    }
+}
 
 impl<S> Service<Inbound> for Admit<S>
 where
     S: Service<Inbound, Response = Response<Body>, Error = Rejection>,
-    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Rejection;
-    type Future = Either<Boxed, Ready<Result<Response<Body>, Rejection>>>;
+    type Future = Admitted<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, inbound: Inbound) -> Self::Future {
-        let Ok(place) = self.admission.take(inbound.arrival.ends.listener) else {
-            return Either::Right(ready(Err(Rejection::TooManyRequests)));
+        match self.admission.take(inbound.arrival.ends.listener) {
+            Some(place) => Admitted { serving: Some(self.inner.call(inbound)), place: Some(place) },
+            None => Admitted { serving: None, place: None },
+        }
+    }
+}
+
+impl<F> Future for Admitted<F>
+where
+    F: Future<Output = Result<Response<Body>, Rejection>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Some(serving) = this.serving.as_pin_mut() else {
+            return Poll::Ready(Err(Rejection::TooManyRequests));
         };
-        let serving = self.inner.call(inbound);
-        Either::Left(Box::pin(async move { serving.await.map(|response| response.map(|body| body.holding(place))) }))
+        let served = ready!(serving.poll(context));
+        let place = this.place.take();
+        Poll::Ready(served.map(|response| response.map(|body| body.holding(place))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Admission, Listener};
+
+    #[test]
+    fn an_eighth_is_kept_from_the_public_listener_and_every_place_comes_back() {
+        let admission = Admission::new(16);
+        for _ in 0..2 {
+            let public: Vec<_> = std::iter::from_fn(|| admission.take(Listener::Public)).collect();
+            assert_eq!(public.len(), 14);
+            let adapter: Vec<_> = std::iter::from_fn(|| admission.take(Listener::Adapter)).collect();
+            assert_eq!(adapter.len(), 2);
+            drop(public);
+            let adapter_again: Vec<_> = std::iter::from_fn(|| admission.take(Listener::Adapter)).collect();
+            assert_eq!(adapter_again.len(), 14);
+            assert!(admission.take(Listener::Public).is_none(), "none is left at all");
+        }
     }
 }

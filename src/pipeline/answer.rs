@@ -5,11 +5,12 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use http::{HeaderValue, Response, header};
 use http_body::Body as _;
+use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::Inbound;
@@ -25,6 +26,16 @@ pub(super) struct AnswerLayer {
 pub(super) struct Answer<S> {
     inner: S,
     browsers: Option<Arc<Proxy>>,
+}
+
+pin_project! {
+    /// A decision on its way to an answer.
+    pub(super) struct Answering<F> {
+        #[pin]
+        deciding: F,
+        cors: Option<Cors>,
+        has_body: bool,
+    }
 }
 
 // === impl AnswerLayer ===
@@ -48,11 +59,10 @@ impl<S> Layer<S> for AnswerLayer {
 impl<S> Service<Inbound> for Answer<S>
 where
     S: Service<Inbound, Response = Response<Body>, Error = Rejection>,
-    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Answering<S::Future>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -61,14 +71,24 @@ where
     fn call(&mut self, inbound: Inbound) -> Self::Future {
         let cors = self.browsers.as_ref().map(|proxy| Cors::read(inbound.request.headers(), proxy.callers()));
         let has_body = !inbound.request.body().is_end_stream();
-        let deciding = self.inner.call(inbound);
-        Box::pin(async move {
-            let mut response = deciding.await.unwrap_or_else(|rejection| refuse(rejection, has_body));
-            if let Some(cors) = cors {
-                cors.mark(response.headers_mut());
-            }
-            Ok(response)
-        })
+        Answering { deciding: self.inner.call(inbound), cors, has_body }
+    }
+}
+
+impl<F> Future for Answering<F>
+where
+    F: Future<Output = Result<Response<Body>, Rejection>>,
+{
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let decided = ready!(this.deciding.poll(context));
+        let mut response = decided.unwrap_or_else(|rejection| refuse(rejection, *this.has_body));
+        if let Some(cors) = this.cors {
+            cors.mark(response.headers_mut());
+        }
+        Poll::Ready(Ok(response))
     }
 }
 

@@ -48,7 +48,7 @@ impl Dispatch {
         // Before the route is spoken of: who may not speak here learns nothing of what there is.
         let caller = proxy.callers().admit(listener, &head, arrival.ends.local)?;
         match &self {
-            Self::App(proxy) => proxy.act(&arrival, route?, caller, &head, body).await,
+            Self::App(proxy) => proxy.act(&arrival, route?, &caller, &head, body).await,
             Self::Admin(proxy, admin) => admin.answer(route?, proxy.sessions_kept()),
         }
     }

@@ -51,7 +51,9 @@ where
         if size(request) > self.bytes_at_most {
             return Either::Right(ready(Err(Rejection::HeadTooLarge)));
         }
-        if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
+        if request.version() == Version::HTTP_11
+            && request.headers().iter().filter(|(name, _)| *name == HOST).count() != 1
+        {
             return Either::Right(ready(Err(Rejection::BadHost)));
         }
         Either::Left(self.inner.call(inbound))

@@ -6,16 +6,16 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use crate::{
     body::{Body, End},
-    clock::Now,
     error::{Outcome, Rejection},
     server::{Arrival, Ends},
     telemetry::Metrics,
@@ -50,6 +50,15 @@ pub(super) struct Trace<S> {
     metrics: Arc<Metrics>,
 }
 
+pin_project! {
+    /// An answer on its way, with the line that will tell of it.
+    pub(super) struct Traced<F> {
+        #[pin]
+        answering: F,
+        line: Option<Line>,
+    }
+}
+
 /// The line of one request; written when the answer has ended, or when nobody waits for it any more.
 struct Line {
     arrival: Arc<Arrival>,
@@ -79,32 +88,41 @@ impl<S> Layer<S> for TraceLayer {
 impl<S> Service<Raw> for Trace<S>
 where
     S: Service<Inbound, Response = Response<Body>, Error = Infallible>,
-    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Traced<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, (ends, request): Raw) -> Self::Future {
-        let arrival = Arc::new(Arrival::new(ends, Now::read()));
-        let mut line =
+        let arrival = Arc::new(Arrival::new(ends));
+        let line =
             Line { arrival: Arc::clone(&arrival), metrics: Arc::clone(&self.metrics), answer: None, is_cut: false };
-        let answering = self.inner.call(Inbound { arrival: Arc::clone(&arrival), request });
-        Box::pin(async move {
-            let Ok(mut response) = answering.await;
-            response.headers_mut().insert(REQUEST_ID, arrival.id.clone());
-            line.answer = Some((response.status(), response.extensions().get().copied()));
-            Ok(response.map(|body| {
-                body.watched(move |end| {
-                    line.is_cut = end == End::Cut;
-                    drop(line);
-                })
-            }))
-        })
+        Traced { answering: self.inner.call(Inbound { arrival, request }), line: Some(line) }
+    }
+}
+
+impl<F> Future for Traced<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(mut response) = ready!(this.answering.poll(context));
+        let Some(mut line) = this.line.take() else { return Poll::Ready(Ok(response)) };
+        response.headers_mut().insert(REQUEST_ID, line.arrival.id.clone());
+        line.answer = Some((response.status(), response.extensions().get().copied()));
+        Poll::Ready(Ok(response.map(|body| {
+            body.watched(move |end| {
+                line.is_cut = end == End::Cut;
+                drop(line);
+            })
+        })))
     }
 }
 
@@ -112,7 +130,7 @@ where
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let Arrival { ends, now, id, route, function } = &*self.arrival;
+        let Arrival { ends, at, id, route, function } = &*self.arrival;
         let rejection = self.answer.and_then(|(_, rejection)| rejection);
         let outcome = match (self.answer, rejection) {
             (None, _) => "gone",
@@ -126,7 +144,6 @@ impl Drop for Line {
         if let Some(rejection) = rejection {
             self.metrics.refusal(rejection.code());
         }
-        let took = now.steady.elapsed();
         tracing::info!(
             target: "request",
             id = id.to_str().unwrap_or_default(),
@@ -136,7 +153,7 @@ impl Drop for Line {
             status = self.answer.map(|(status, _)| status.as_u16()),
             outcome,
             reason = rejection.map(Rejection::code),
-            ms = (took.as_secs_f64() * 1e6).round() / 1e3,
+            ms = (at.elapsed().as_secs_f64() * 1e6).round() / 1e3,
         );
     }
 }

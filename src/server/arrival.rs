@@ -7,14 +7,12 @@ use std::{
         LazyLock, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Instant,
 };
 
 use http::HeaderValue;
 
-use crate::{
-    classify::{Listener, Route},
-    clock::Now,
-};
+use crate::classify::{Listener, Route};
 
 /// Both ends of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +31,7 @@ pub struct Arrival {
     /// Both ends of its connection.
     pub ends: Ends,
     /// When it came.
-    pub now: Now,
+    pub at: Instant,
     /// Its name in the logs, sent upstream and back: 16 hexadecimal digits, unlike any other of this process.
     pub id: HeaderValue,
     /// Where it goes, once that is known.
@@ -44,8 +42,8 @@ pub struct Arrival {
 
 impl Arrival {
     /// Stamps a request.
-    pub fn new(ends: Ends, now: Now) -> Self {
-        Self { ends, now, id: next_id(), route: OnceLock::new(), function: OnceLock::new() }
+    pub fn new(ends: Ends) -> Self {
+        Self { ends, at: Instant::now(), id: next_id(), route: OnceLock::new(), function: OnceLock::new() }
     }
 }
 
@@ -54,5 +52,9 @@ fn next_id() -> HeaderValue {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     // An odd multiplier visits every number once, so ids differ and do not look alike.
     let number = COUNT.fetch_add(1, Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ *START;
-    HeaderValue::try_from(format!("{number:016x}")).unwrap_or(HeaderValue::from_static("0"))
+    let digits: [u8; 16] = std::array::from_fn(|digit| {
+        let nibble = (number >> (60 - 4 * digit)) & 0xF;
+        b"0123456789abcdef".get(nibble as usize).copied().unwrap_or(b'0')
+    });
+    HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("0"))
 }

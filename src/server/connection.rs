@@ -5,27 +5,65 @@ use std::{
     future::Future,
     pin::{Pin, pin},
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::{Request, Response, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
+use pin_project_lite::pin_project;
 use pingora_core::{apps::ServerApp, protocols::Stream, server::ShutdownWatch};
 use tokio::{io::AsyncWriteExt, sync::Semaphore, time::timeout};
 use tokio_util::task::TaskTracker;
 
 use super::{
     Ends, Seat, Upgrade,
-    stream::{ClientStream, Exchange, Waits},
+    stream::{ClientStream, Exchange, Serving, Waits},
 };
-use crate::{body::Body, classify::Listener, config::Config, error::Outcome, telemetry::Metrics};
+use crate::{
+    body::{Body, BodyCut},
+    classify::Listener,
+    config::Config,
+    error::Outcome,
+    telemetry::Metrics,
+};
 
 /// A pipeline as a connection calls it: it always has an answer.
 pub type Pipeline = Arc<dyn Fn(Ends, Request<Incoming>) -> Answering + Send + Sync>;
 /// The answer of a pipeline, on its way.
 pub type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+pin_project! {
+    /// An answer's body as hyper takes it. The exchange is over when this is dropped.
+    struct Delivery {
+        #[pin]
+        body: Body,
+        _serving: Serving,
+    }
+}
+
+impl http_body::Body for Delivery {
+    type Data = Bytes;
+    type Error = BodyCut;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, BodyCut>>> {
+        self.project().body.poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
 
 /// What a listener does with its connections. Its clones count and bound them together.
 #[derive(Clone)]
@@ -66,7 +104,10 @@ impl Connections {
         let exchange = Exchange::default();
         let io = TokioIo::new(ClientStream::new(stream, exchange.clone(), self.waits));
         let service = service_fn(|mut request: Request<Incoming>| {
-            Upgrade::prepare(&mut request, &seat);
+            // Only a request that asks for it can be upgraded.
+            if request.headers().contains_key(header::UPGRADE) {
+                Upgrade::prepare(&mut request, &seat);
+            }
             let serving = exchange.begin();
             let answering = (self.pipeline)(ends, request);
             let exchange = exchange.clone();
@@ -75,7 +116,7 @@ impl Connections {
                 if response.headers().contains_key(header::CONNECTION) {
                     exchange.linger();
                 }
-                Ok::<_, Infallible>(response.map(|body| body.holding(serving)))
+                Ok::<_, Infallible>(response.map(|body| Delivery { body, _serving: serving }))
             }
         });
         let mut connection = pin!(self.http.serve_connection(io, service).with_upgrades());

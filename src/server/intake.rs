@@ -2,14 +2,17 @@
 
 use std::{
     fmt,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    task::Poll,
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
+use futures_util::poll;
 use http::{HeaderMap, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
@@ -92,7 +95,12 @@ impl Intake {
         if body.size_hint().lower() > self.body_bytes as u64 {
             return Err(Rejection::BodyTooLarge);
         }
-        timeout(self.within, self.collect(listener, body)).await.unwrap_or(Err(Rejection::BodyTimeout))
+        let mut collecting = pin!(self.collect(listener, body));
+        // Most bodies have come with their heads: they need no timer.
+        if let Poll::Ready(collected) = poll!(collecting.as_mut()) {
+            return collected;
+        }
+        timeout(self.within, collecting).await.unwrap_or(Err(Rejection::BodyTimeout))
     }
 
     /// Checks the length that a body declares, where it is passed on unread.

@@ -36,8 +36,9 @@ pub(super) struct ClientStream {
     /// may be long before the client has it.
     is_delivering: bool,
     first: bool,
-    /// When the present wait began: the connection, the first byte of a head, or the end of an answer.
-    since: Instant,
+    /// When the present wait began: with the connection, the first byte of a head, or the end of an answer. None until it is looked at:
+    /// most requests have come whole by then, and there is no wait.
+    since: Option<Instant>,
     alarm: Alarm,
     write_wait: Wait,
     linger_wait: Wait,
@@ -115,7 +116,7 @@ impl ClientStream {
             head_began: false,
             is_delivering: false,
             first: true,
-            since: Instant::now(),
+            since: None,
             alarm: Alarm::default(),
             write_wait: Wait::default(),
             linger_wait: Wait::default(),
@@ -142,7 +143,8 @@ impl ClientStream {
     fn poll_wait_for_request(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // A new connection that says nothing gets no longer than a head may take.
         let limit = if self.head_began || self.first { self.waits.header } else { self.waits.idle };
-        if self.alarm.poll_until(self.since + limit, context).is_pending() {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if self.alarm.poll_until(since + limit, context).is_pending() {
             return Poll::Pending;
         }
         self.closing = true;
@@ -204,7 +206,7 @@ impl AsyncRead for ClientStream {
         if !is_serving && buffer.filled().len() > before && !this.head_began {
             // The time of a head runs from its first byte, however slowly the others come.
             this.head_began = true;
-            this.since = Instant::now();
+            this.since = None;
         }
         if read.is_ready() {
             return read;
@@ -247,7 +249,11 @@ impl AsyncWrite for ClientStream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.is_delivering = true;
-        let written = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
+        let mut gathered = [0; GATHERED_BYTES];
+        let written = match gather(slices, &mut gathered) {
+            Some(bytes) => Pin::new(&mut this.stream).poll_write(context, bytes),
+            None => Pin::new(&mut this.stream).poll_write_vectored(context, slices),
+        };
         this.watch_write(written, context)
     }
 
@@ -260,7 +266,7 @@ impl AsyncWrite for ClientStream {
         let flushed = Pin::new(&mut this.stream).poll_flush(context);
         // hyper flushes the socket only when its own buffer is empty.
         if flushed.is_ready() && std::mem::take(&mut this.is_delivering) {
-            this.since = Instant::now();
+            this.since = None;
         }
         this.watch_write(flushed, context)
     }
@@ -271,6 +277,19 @@ impl AsyncWrite for ClientStream {
         let is_shut = matches!(shut, Poll::Ready(Ok(())));
         if is_shut && this.exchange.0.lingers.load(SeqCst) { this.poll_linger(context).map(Ok) } else { shut }
     }
+}
+
+/// A head and a small body: to copy them costs less than to have the system gather them.
+const GATHERED_BYTES: usize = 1_024;
+
+/// All pieces as one, where they are few bytes.
+fn gather<'buffer>(slices: &[io::IoSlice<'_>], buffer: &'buffer mut [u8]) -> Option<&'buffer [u8]> {
+    let mut end = 0;
+    for slice in slices {
+        buffer.get_mut(end..end + slice.len())?.copy_from_slice(slice);
+        end += slice.len();
+    }
+    buffer.get(..end)
 }
 
 impl Alarm {

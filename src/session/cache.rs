@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     future::Future,
+    hash::{BuildHasherDefault, Hash, Hasher},
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -15,7 +16,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    Bell, Coherence, LiveSession, Reading, Scope, SessionAnswer, SessionKey, Watching, Write, coherence::Stamp,
+    Bell, Coherence, LiveSession, Reading, Scope, SessionAnswer, SessionKey, Watching, Write,
+    coherence::{Stamp, UserPlace},
 };
 use crate::{clock::Now, config, error::Rejection, permit::SecretHeld};
 
@@ -24,17 +26,43 @@ use crate::{clock::Now, config, error::Rejection, permit::SecretHeld};
 /// It never gives a null or an error from memory, nothing past `session.expires`, nothing older than `cache.ttl`, and nothing that a
 /// write through this proxy may have changed.
 pub struct SessionCache {
-    entries: moka::sync::Cache<CacheKey, Arc<Entry>>,
+    entries: moka::sync::Cache<CacheKey, Arc<Entry>, BuildHasherDefault<Hashed>>,
     reads: Mutex<HashMap<CacheKey, ReadUnderWay>>,
     coherence: Arc<Coherence>,
     time_to_live: Duration,
 }
 
 /// What an answer is kept under: whose session, in which format. The deployment is part of the session's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheKey {
     session: SessionKey,
     format: Format,
+}
+
+impl Hash for CacheKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.session.word() ^ self.format as u64);
+    }
+}
+
+/// Takes the hash of a [`CacheKey`] as it is: a session's key is a keyed hash already.
+#[derive(Debug, Default, Clone, Copy)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 ^= word;
+    }
 }
 
 /// The encodings of values that Convex knows, by their names in `format`.
@@ -65,6 +93,7 @@ pub type ReadResult = Result<Arc<SessionAnswer>, Rejection>;
 struct Entry {
     answer: Arc<SessionAnswer>,
     stamp: Stamp,
+    user: UserPlace,
     fresh_until: Instant,
 }
 
@@ -107,7 +136,10 @@ impl SessionCache {
         // moka's own clock only sweeps; whether an entry may answer is decided on the caller's stamp.
         let sweep_after = settings.ttl.max(Duration::from_millis(1));
         Self {
-            entries: moka::sync::Cache::builder().max_capacity(settings.capacity).time_to_live(sweep_after).build(),
+            entries: moka::sync::Cache::builder()
+                .max_capacity(settings.capacity)
+                .time_to_live(sweep_after)
+                .build_with_hasher(BuildHasherDefault::default()),
             reads: Mutex::new(HashMap::new()),
             coherence: Arc::new(Coherence::default()),
             time_to_live: settings.ttl,
@@ -172,9 +204,9 @@ impl SessionCache {
 
     fn recall(&self, key: &CacheKey, now: Now) -> Option<Arc<SessionAnswer>> {
         let entry = self.entries.get(key)?;
-        let live = entry.answer.live(now.wall)?;
-        let is_good =
-            now.steady < entry.fresh_until && self.coherence.is_true(entry.stamp, &key.session, &live.user_id);
+        let is_good = now.steady < entry.fresh_until
+            && entry.answer.live(now.wall).is_some()
+            && self.coherence.is_true(entry.stamp, &key.session, entry.user);
         is_good.then(|| Arc::clone(&entry.answer))
     }
 
@@ -216,8 +248,10 @@ impl SessionCache {
         let Reading::Row(session) = &answer.reading else { return };
         let is_small = answer.body.len() <= BYTES_KEPT_AT_MOST;
         // The age counts from the moment that the read began: what it saw is at least that old.
-        if is_small && !self.time_to_live.is_zero() && self.coherence.is_true(stamp, &key.session, &session.user_id) {
-            let entry = Entry { answer: Arc::clone(answer), stamp, fresh_until: begun.steady + self.time_to_live };
+        let user = self.coherence.place_of_user(&session.user_id);
+        if is_small && !self.time_to_live.is_zero() && self.coherence.is_true(stamp, &key.session, user) {
+            let fresh_until = begun.steady + self.time_to_live;
+            let entry = Entry { answer: Arc::clone(answer), stamp, user, fresh_until };
             self.entries.insert(key, Arc::new(entry));
         }
     }

@@ -61,6 +61,10 @@ pub enum WriteOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp(u64);
 
+/// Where writes of one user are counted: a hash of the user's id.
+#[derive(Debug, Clone, Copy)]
+pub struct UserPlace(u64);
+
 #[derive(Debug, Default)]
 struct Place {
     /// Writes under way.
@@ -107,9 +111,14 @@ impl Coherence {
         Stamp(self.sequence.load(SeqCst))
     }
 
+    /// Where writes of a user are counted, to be kept with what was read of that user.
+    pub fn place_of_user(&self, user_id: &str) -> UserPlace {
+        UserPlace(self.hasher.hash_one(user_id))
+    }
+
     /// Whether an answer whose read began at `stamp` is true of that session and user still.
-    pub fn is_true(&self, stamp: Stamp, session: &SessionKey, user_id: &str) -> bool {
-        [self.session_place(session), self.user_place(user_id), &self.everything]
+    pub fn is_true(&self, stamp: Stamp, session: &SessionKey, user: UserPlace) -> bool {
+        [self.session_place(session), self.user_place(user), &self.everything]
             .iter()
             .all(|place| place.is_quiet_since(stamp))
     }
@@ -127,7 +136,7 @@ impl Coherence {
             match scope {
                 Scope::Session(key) => act(self.session_place(key), self),
                 Scope::User(user_id) => {
-                    act(self.user_place(user_id), self);
+                    act(self.user_place(self.place_of_user(user_id)), self);
                     act(&self.any_user, self);
                 }
                 Scope::Everything => act(&self.everything, self),
@@ -136,11 +145,11 @@ impl Coherence {
     }
 
     fn session_place(&self, key: &SessionKey) -> &Place {
-        self.place(&self.sessions, self.hasher.hash_one(key))
+        self.place(&self.sessions, key.word())
     }
 
-    fn user_place(&self, user_id: &str) -> &Place {
-        self.place(&self.users, self.hasher.hash_one(user_id))
+    fn user_place(&self, user: UserPlace) -> &Place {
+        self.place(&self.users, user.0)
     }
 
     fn place<'table>(&'table self, table: &'table [Place], hash: u64) -> &'table Place {
@@ -238,14 +247,17 @@ mod tests {
         for scope in [Scope::Session(key("a")), Scope::User("u".to_owned()), Scope::Everything] {
             let coherence = Arc::new(Coherence::default());
             let stamp = coherence.stamp();
-            assert!(coherence.is_true(stamp, &key("a"), "u"));
+            assert!(coherence.is_true(stamp, &key("a"), coherence.place_of_user("u")));
             let write = coherence.begin(vec![scope.clone()]);
-            assert!(!coherence.is_true(stamp, &key("a"), "u"), "{scope:?} was sent");
+            assert!(!coherence.is_true(stamp, &key("a"), coherence.place_of_user("u")), "{scope:?} was sent");
             let during = coherence.stamp();
-            assert!(!coherence.is_true(during, &key("a"), "u"), "{scope:?} is under way");
+            assert!(!coherence.is_true(during, &key("a"), coherence.place_of_user("u")), "{scope:?} is under way");
             drop(write);
-            assert!(!coherence.is_true(during, &key("a"), "u"), "{scope:?} was answered after the read began");
-            assert!(coherence.is_true(coherence.stamp(), &key("a"), "u"));
+            assert!(
+                !coherence.is_true(during, &key("a"), coherence.place_of_user("u")),
+                "{scope:?} was answered after the read began"
+            );
+            assert!(coherence.is_true(coherence.stamp(), &key("a"), coherence.place_of_user("u")));
         }
     }
 
@@ -255,10 +267,10 @@ mod tests {
         coherence.begin(vec![Scope::Session(key("a"))]).end(WriteOutcome::of(Some(StatusCode::GATEWAY_TIMEOUT)));
         let during = coherence.stamp();
         tokio::time::sleep(Duration::from_secs(59)).await;
-        assert!(!coherence.is_true(coherence.stamp(), &key("a"), "u"));
+        assert!(!coherence.is_true(coherence.stamp(), &key("a"), coherence.place_of_user("u")));
         tokio::time::sleep(Duration::from_secs(2)).await;
-        assert!(!coherence.is_true(during, &key("a"), "u"));
-        assert!(coherence.is_true(coherence.stamp(), &key("a"), "u"));
+        assert!(!coherence.is_true(during, &key("a"), coherence.place_of_user("u")));
+        assert!(coherence.is_true(coherence.stamp(), &key("a"), coherence.place_of_user("u")));
         assert_eq!(WriteOutcome::of(Some(StatusCode::BAD_REQUEST)), WriteOutcome::Known);
         assert_eq!(WriteOutcome::of(None), WriteOutcome::Unknown);
     }
@@ -269,7 +281,11 @@ mod tests {
         let stamp = coherence.stamp();
         let _writes = coherence.begin(vec![Scope::Session(key("a")), Scope::User("u".to_owned())]);
         // One of these could share a place by chance, not all of them.
-        assert!((0..8).any(|number| coherence.is_true(stamp, &key(&format!("b{number}")), &format!("v{number}"))));
+        assert!((0..8).any(|number| coherence.is_true(
+            stamp,
+            &key(&format!("b{number}")),
+            coherence.place_of_user(&format!("v{number}"))
+        )));
     }
 
     #[test]

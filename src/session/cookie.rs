@@ -44,6 +44,9 @@ fn cookie_line(headers: &HeaderMap) -> Option<String> {
 }
 
 fn latin_1(value: &HeaderValue) -> String {
+    if let Ok(ascii) = value.to_str() {
+        return ascii.to_owned();
+    }
     value.as_bytes().iter().map(|byte| char::from(*byte)).collect()
 }
 

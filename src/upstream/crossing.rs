@@ -45,13 +45,21 @@ impl Crossing {
                 crossing.headers.insert(name, value.clone());
             }
         }
+        Self::check_client(headers).map(|()| crossing)
+    }
+
+    /// Checks what a caller says of its client, where nothing may cross in the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_caller`](Self::from_caller).
+    pub fn check_client(headers: &HeaderMap) -> Result<(), Rejection> {
         let mut clients = headers.get_all(CONVEX_CLIENT).iter();
         match (clients.next(), clients.next()) {
-            (None, _) => {}
-            (Some(client), None) if is_client_version(client) => {}
-            _ => return Err(Rejection::BadClientVersion),
+            (None, _) => Ok(()),
+            (Some(client), None) if is_client_version(client) => Ok(()),
+            _ => Err(Rejection::BadClientVersion),
         }
-        Ok(crossing)
     }
 
     /// The same headers with bytes of their own: what came in is a part of the connection's buffer, which would be kept as long.

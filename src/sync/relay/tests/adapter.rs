@@ -38,7 +38,8 @@ async fn a_wrong_secret_is_refused() {
 async fn a_write_is_under_way_until_its_response() {
     let mut rig = Rig::anonymous();
     let key = rig.world.session().key;
-    let is_quiet = |rig: &Rig| rig.world.writes.is_true(rig.world.writes.stamp(), &key, "user-1");
+    let is_quiet =
+        |rig: &Rig| rig.world.writes.is_true(rig.world.writes.stamp(), &key, rig.world.writes.place_of_user("user-1"));
     assert!(is_quiet(&rig));
     for id in [1, 2] {
         rig.client.text(&mutation(id, "authAdapter:deleteUser", &with_secret(r#""id":"user-1""#))).await;
@@ -65,9 +66,9 @@ async fn a_write_whose_socket_ends_is_under_way_for_as_long_as_it_may_happen() {
     rig.upstream.next_text().await;
     rig.client.close(1000, "").await;
     rig.report().await;
-    assert!(!world.writes.is_true(world.writes.stamp(), &key, "user-1"));
+    assert!(!world.writes.is_true(world.writes.stamp(), &key, world.writes.place_of_user("user-1")));
     tokio::time::sleep(std::time::Duration::from_secs(61)).await;
-    assert!(world.writes.is_true(world.writes.stamp(), &key, "user-1"));
+    assert!(world.writes.is_true(world.writes.stamp(), &key, world.writes.place_of_user("user-1")));
 }
 
 #[tokio::test(start_paused = true)]
