@@ -109,15 +109,13 @@ fn check_secret(args: &[u8], secret: &Secret) -> SecretCheck {
 }
 
 fn begin(function: Function, body: &[u8], secret: &Secret) -> wire::Run {
-    match wire::begin(function, body, Nulls::Drop, secret).expect("a body of the contract") {
-        wire::Step::Run(run) => run,
-        wire::Step::Answer(_) => panic!("a function of the deployment"),
-    }
+    let arguments = wire::read(body).expect("a body of the contract");
+    wire::begin(function, arguments, Nulls::Drop, secret).expect("arguments of the contract")
 }
 
 fn answer(run: wire::Run, value: &[u8], secret: &Secret) -> Vec<u8> {
     let value: &RawValue = serde_json::from_slice(value).expect("JSON");
-    match run.resume(wire::Outcome::Returned(value), secret).expect("an answer of the contract") {
+    match run.resume(wire::Outcome::Returned(value.into()), secret).expect("an answer of the contract") {
         wire::Step::Answer(body) => body,
         wire::Step::Run(_) => panic!("an answer without a second call"),
     }

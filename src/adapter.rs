@@ -18,6 +18,7 @@ mod members;
 mod text;
 pub mod wire;
 
+pub(crate) use self::text::present;
 pub use self::{
     arguments::{ArgumentProblem, Arguments, SecretCheck},
     contract::{Function, Kind, Touches},

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use super::{Proxy, outbound};
 use crate::{
     adapter::{
-        Arguments, Function, Kind, Touches,
-        wire::{self, Outcome, Step},
+        Arguments, Function, JsonText, Kind, Touches, present,
+        wire::{self, Outcome, Run, Step},
     },
     body::Body,
     classify::{FunctionPath, Lane},
@@ -29,19 +29,14 @@ use crate::{
 struct WireAnswer<'body> {
     #[serde(default)]
     status: Option<&'body str>,
-    #[serde(borrow, default, deserialize_with = "some")]
+    #[serde(borrow, default, deserialize_with = "present")]
     value: Option<&'body RawValue>,
     /// What a `ConvexError` carries.
-    #[serde(borrow, default, deserialize_with = "some")]
+    #[serde(borrow, default, deserialize_with = "present")]
     error_data: Option<&'body RawValue>,
     /// Of a refusal by HTTP.
     #[serde(borrow, default)]
     code: Option<Cow<'body, str>>,
-}
-
-/// A member that is there is told from one that is not, null or not.
-fn some<'body, D: serde::Deserializer<'body>>(value: D) -> Result<Option<&'body RawValue>, D::Error> {
-    Deserialize::deserialize(value).map(Some)
 }
 
 /// What is told of a refusal.
@@ -53,7 +48,7 @@ struct Coded<'body> {
 
 /// How a function that was run for a call ended.
 enum Ran {
-    /// With a value, in this answer.
+    /// With this value, JSON text.
     Returned(Bytes),
     /// It threw without a reason that may be told.
     Threw,
@@ -70,33 +65,25 @@ impl Proxy {
         let whole = self.intake.read(arrival.ends.listener, &head.headers, body).await?;
         let _ = arrival.function.set(function.contract().name.to_owned());
         let policy = &self.config.adapter;
-        // No secret belongs here; one that is wrong is as wrong as anywhere. A body that cannot be read is refused below.
-        let shown = serde_json::from_slice(whole.bytes()).ok().and_then(|body: &RawValue| Arguments::read(body).ok());
-        if let Some(shown) = shown {
-            SecretHeld::show(&shown, arrival.ends.listener, &policy.secret)
-                .map_err(|refusal| self.refuse(arrival.ends.peer, refusal))?;
-        }
-        let mut step = wire::begin(function, whole.bytes(), policy.nulls, &policy.secret)
+        let arguments = wire::read(whole.bytes()).map_err(Rejection::AdapterArgumentInvalid)?;
+        // No secret belongs here; one that is wrong is as wrong as anywhere.
+        SecretHeld::show(&arguments, arrival.ends.listener, &policy.secret)
+            .map_err(|refusal| self.refuse(arrival.ends.peer, refusal))?;
+        let mut run = wire::begin(function, arguments, policy.nulls, &policy.secret)
             .map_err(Rejection::AdapterArgumentInvalid)?;
         drop(whole);
         let text = loop {
-            match step {
+            let ran = match (self.run(arrival, &run).await, run.answer_without()) {
+                (Err(_), Some(text)) => break text,
+                (ran, _) => ran?,
+            };
+            let outcome = match &ran {
+                Ran::Returned(value) => Outcome::Returned(JsonText::checked(text_of(value)?)),
+                Ran::Threw => Outcome::Threw,
+            };
+            match run.resume(outcome, &policy.secret).map_err(Rejection::AdapterAnswer)? {
                 Step::Answer(text) => break text,
-                Step::Run(run) => {
-                    let mut ran = self.run(arrival, run.function(), run.arguments()).await;
-                    if ran.is_err() && run.follows_a_write() {
-                        ran = self.run(arrival, run.function(), run.arguments()).await;
-                    }
-                    let ran = match (ran, run.answer_without()) {
-                        (Err(_), Some(text)) => break text,
-                        (ran, _) => ran?,
-                    };
-                    let outcome = match &ran {
-                        Ran::Returned(answer) => Outcome::Returned(value(answer)?),
-                        Ran::Threw => Outcome::Threw,
-                    };
-                    step = run.resume(outcome, &policy.secret).map_err(Rejection::AdapterAnswer)?;
-                }
+                Step::Run(next) => run = next,
             }
         };
         let mut response = Response::new(Body::bytes(text));
@@ -104,23 +91,29 @@ impl Proxy {
         Ok(response)
     }
 
-    /// Runs one function of the contract.
-    async fn run(&self, arrival: &Arrival, function: Function, arguments: &[u8]) -> Result<Ran, Rejection> {
-        let text: &RawValue = serde_json::from_slice(arguments).map_err(|_| Rejection::UpstreamUnreadable)?;
-        let read = Arguments::read(text).map_err(Rejection::AdapterArgumentInvalid)?;
+    /// Runs one function of the contract; what reads a write back is tried twice, since the write has happened.
+    async fn run(&self, arrival: &Arrival, run: &Run) -> Result<Ran, Rejection> {
+        let (function, arguments) = (run.function(), run.arguments());
+        match self.run_once(arrival, function, arguments).await {
+            Err(_) if run.follows_a_write() => self.run_once(arrival, function, arguments).await,
+            ran => ran,
+        }
+    }
+
+    async fn run_once(&self, arrival: &Arrival, function: Function, arguments: &[u8]) -> Result<Ran, Rejection> {
         let (status, body) = if function == Function::GetSessionAndUser
-            && let Some(token) = read.text(&["sessionToken"])
+            && let Some(token) = own(arguments)?.text(&["sessionToken"])
         {
             let token = SessionToken::new(token);
             let answer = self.read_session(&arrival.id, SecretHeld::by_the_proxy(), &token, Format::Encoded).await?;
             (answer.status, answer.body.clone())
         } else {
-            let whole = self.send_own(arrival, function, &read, arguments).await?;
+            let whole = self.send_own(arrival, function, arguments).await?;
             // A function may return what it was given.
             (whole.status, self.scrub.clean(whole.body))
         };
         let convex_request_id = convex_request_id(&body).map(str::to_owned);
-        let ended = how_it_ended(status, body);
+        let ended = how_it_ended(status, &body);
         if !matches!(ended, Ok(Ran::Returned(_))) {
             // Not why: Convex's sentence prints the arguments. The deployment's own log has it, under this id.
             tracing::warn!(
@@ -140,7 +133,6 @@ impl Proxy {
         &self,
         arrival: &Arrival,
         function: Function,
-        read: &Arguments<'_>,
         arguments: &[u8],
     ) -> Result<WholeAnswer, Rejection> {
         let contract = function.contract();
@@ -152,7 +144,13 @@ impl Proxy {
             Kind::Query => self.upstream.read(Lane::Query.path(), crossing, body.into()).await,
             Kind::Mutation => {
                 let upstream = self.upstream.clone();
-                let write = self.touched(contract.touches, read).map(|scope| self.sessions.begin_write(vec![scope]));
+                let scope = match contract.touches {
+                    Touches::Nothing => None,
+                    touches @ (Touches::Session { .. } | Touches::User { .. }) => {
+                        self.touched(touches, &own(arguments)?)
+                    }
+                };
+                let write = scope.map(|scope| self.sessions.begin_write(vec![scope]));
                 let sent = self.departed.spawn(async move {
                     let whole = upstream.write(Lane::Mutation.path(), crossing, body.into()).await;
                     let outcome = WriteOutcome::of(whole.as_ref().ok().map(|whole| whole.status));
@@ -190,11 +188,11 @@ fn convex_request_id(answer: &[u8]) -> Option<&str> {
 }
 
 /// Tells a value from a throw and from a refusal. An outage is neither.
-fn how_it_ended(status: StatusCode, body: Bytes) -> Result<Ran, Rejection> {
+fn how_it_ended(status: StatusCode, body: &Bytes) -> Result<Ran, Rejection> {
     let told = |code: Cow<'_, str>| {
         Err(DeploymentCode::read(&code).map_or(Rejection::UpstreamRefused, Rejection::DeploymentRefused))
     };
-    let answer = serde_json::from_slice::<WireAnswer<'_>>(&body);
+    let answer = serde_json::from_slice::<WireAnswer<'_>>(body);
     if !status.is_success() {
         return match answer {
             Ok(WireAnswer { code: Some(code), .. }) => told(code),
@@ -202,7 +200,9 @@ fn how_it_ended(status: StatusCode, body: Bytes) -> Result<Ran, Rejection> {
         };
     }
     match answer {
-        Ok(WireAnswer { status: Some("success"), value: Some(_), .. }) => Ok(Ran::Returned(body)),
+        Ok(WireAnswer { status: Some("success"), value: Some(value), .. }) => {
+            Ok(Ran::Returned(body.slice_ref(value.get().as_bytes())))
+        }
         Ok(WireAnswer { status: Some("error"), error_data: None, .. }) => Ok(Ran::Threw),
         Ok(WireAnswer { status: Some("error"), error_data: Some(data), .. }) => {
             told(serde_json::from_str::<Coded<'_>>(data.get()).map(|coded| coded.code).unwrap_or_default())
@@ -211,8 +211,11 @@ fn how_it_ended(status: StatusCode, body: Bytes) -> Result<Ran, Rejection> {
     }
 }
 
-/// The value in an answer that has one.
-fn value(answer: &[u8]) -> Result<&RawValue, Rejection> {
-    let answer: WireAnswer<'_> = serde_json::from_slice(answer).map_err(|_| Rejection::UpstreamUnreadable)?;
-    answer.value.ok_or(Rejection::UpstreamUnreadable)
+/// The proxy's own arguments, as they were written.
+fn own(arguments: &[u8]) -> Result<Arguments<'_>, Rejection> {
+    wire::read(arguments).map_err(Rejection::AdapterArgumentInvalid)
+}
+
+fn text_of(value: &[u8]) -> Result<&str, Rejection> {
+    std::str::from_utf8(value).map_err(|_| Rejection::UpstreamUnreadable)
 }

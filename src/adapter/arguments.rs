@@ -163,6 +163,11 @@ impl<'a> Arguments<'a> {
         self.members.iter().all(|member| member.name == name || member.name == SECRET)
     }
 
+    /// About how long they are as text, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.members.iter().map(|member| member.name_text.len() + member.value.len() + 2).sum()
+    }
+
     /// Leaves out what the contract does not name, the secret included.
     pub(super) fn only(mut self, known: &[Argument]) -> Self {
         self.members.retain(|member| known.iter().any(|argument| argument.name == member.name));

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt};
 
 use memchr::memchr;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// The text of exactly one JSON value, without space around it. `Debug` does not show it.
@@ -47,6 +48,15 @@ pub fn read_text(value: &str) -> Option<Cow<'_, str>> {
     } else {
         Some(Cow::Borrowed(inside))
     }
+}
+
+/// For an `Option` in serde's hands: a member that is null is there. Without it null is taken for a member that is not.
+///
+/// # Errors
+///
+/// What the deserializer finds.
+pub(crate) fn present<'text, D: Deserializer<'text>>(value: D) -> Result<Option<&'text RawValue>, D::Error> {
+    Deserialize::deserialize(value).map(Some)
 }
 
 pub(super) fn between_quotes(text: &str) -> Option<&str> {

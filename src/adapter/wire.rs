@@ -21,7 +21,8 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::{
-    arguments::{ArgumentProblem, SECRET},
+    JsonText,
+    arguments::{ArgumentProblem, Arguments, SECRET},
     codec::{ObjectWriter, write_text},
     contract::{Function, Row},
 };
@@ -51,7 +52,7 @@ pub struct Run {
 #[derive(Debug, Clone, Copy)]
 pub enum Outcome<'value> {
     /// It returned a value, in either of Convex's formats: a number as `1767225600000`, `1767225600000.0` or `1.7672256e12`.
-    Returned(&'value RawValue),
+    Returned(JsonText<'value>),
     /// It threw, and did not say why. (A production deployment hides it; only a `ConvexError` is told.)
     Threw,
 }
@@ -124,10 +125,20 @@ pub enum WireProblem {
     NoSuchAuthenticator,
 }
 
-/// Begins a call: reads its body and prepares the function that must run for it.
+/// Reads a body: a JSON object with the method's arguments by name. The bytes are untrusted.
 ///
-/// The body is untrusted: a JSON object with the method's arguments by name, dates as ISO 8601 strings or epoch milliseconds,
-/// null members anywhere, which `nulls` drops or keeps. A `secret` of the caller is dropped; the proxy's own stands in the arguments.
+/// # Errors
+///
+/// [`ArgumentProblem::NotAJsonObject`], and the rest as in [`Arguments::read`].
+pub fn read(body: &[u8]) -> Result<Arguments<'_>, ArgumentProblem> {
+    let body: &RawValue = serde_json::from_slice(body).map_err(|_| ArgumentProblem::NotAJsonObject)?;
+    if body.get().starts_with('{') { Arguments::read(body) } else { Err(ArgumentProblem::NotAJsonObject) }
+}
+
+/// Begins a call: prepares the function that must run for what was [read](read) from its body.
+///
+/// Dates are ISO 8601 strings or epoch milliseconds; members are null anywhere, and `nulls` drops or keeps them. A `secret` of the caller
+/// is dropped; the proxy's own stands in the arguments.
 ///
 /// So that every method keeps its contract although the guide's functions refuse what they do not know: the `id` that Auth.js makes up for
 /// a new row is dropped, as are arguments that the method does not name; of an account the members of the contract are sent, of a session that changes neither `id` nor `userId`, and when
@@ -137,28 +148,32 @@ pub enum WireProblem {
 ///
 /// All of them answer 400.
 ///
-/// - [`ArgumentProblem::NotAJsonObject`]: the body is something else.
 /// - [`ArgumentProblem::Missing`], [`ArgumentProblem::IllTyped`]: an argument, or a field of the row that an argument holds.
 /// - [`ArgumentProblem::NotADate`]: a date that JavaScript's `Date` cannot hold, as a number too, since the answer must show it.
-/// - The rest as in [`Arguments::read`](super::Arguments::read) and [`Arguments::encode`](super::Arguments::encode).
+/// - The rest as in [`Arguments::encode`].
 ///
 /// # Example
 ///
 /// ```
-/// use convex_auth_proxy::{adapter::{Function, wire::{Outcome, Step, begin}}, config::Nulls, secret::Secret};
+/// use convex_auth_proxy::{adapter::{Function, JsonText, wire::{Outcome, Step, begin, read}}, config::Nulls, secret::Secret};
 ///
 /// let secret = Secret::new("s");
 /// let body = br#"{"user":{"id":"x","email":"a@b.c","name":null,"emailVerified":"2026-01-01"}}"#;
-/// let Step::Run(run) = begin(Function::CreateUser, body, Nulls::Drop, &secret)? else { panic!("a write") };
+/// let run = begin(Function::CreateUser, read(body)?, Nulls::Drop, &secret)?;
 /// assert_eq!(run.arguments(), br#"{"user":{"email":"a@b.c","emailVerified":1767225600000},"secret":"s"}"#);
 ///
 /// let id: &serde_json::value::RawValue = serde_json::from_str(r#""u1""#)?;
-/// let Step::Answer(user) = run.resume(Outcome::Returned(id), &secret)? else { panic!("an answer") };
+/// let Step::Answer(user) = run.resume(Outcome::Returned(id.into()), &secret)? else { panic!("an answer") };
 /// assert_eq!(user, br#"{"email":"a@b.c","emailVerified":"2026-01-01T00:00:00.000Z","id":"u1"}"#);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn begin(function: Function, body: &[u8], nulls: Nulls, secret: &Secret) -> Result<Step, ArgumentProblem> {
-    request::read(function, body, nulls, secret).map(Step::Run)
+pub fn begin(
+    function: Function,
+    arguments: Arguments<'_>,
+    nulls: Nulls,
+    secret: &Secret,
+) -> Result<Run, ArgumentProblem> {
+    request::prepare(function, arguments, nulls, secret)
 }
 
 impl Run {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{LiveSession, Profile, SessionKey, SessionToken};
-use crate::clock::UnixMillis;
+use crate::{adapter::present, clock::UnixMillis};
 
 /// An answer as it came, and what it says. `Debug` does not show the bytes: a token and a person are in them.
 pub struct SessionAnswer {
@@ -90,12 +90,8 @@ struct WireAnswer<'body> {
     #[serde(borrow)]
     status: Cow<'body, str>,
     // Not an `Option`'s null: a value that is null is an answer, one that is not there is none.
-    #[serde(borrow, default, deserialize_with = "some")]
+    #[serde(borrow, default, deserialize_with = "present")]
     value: Option<&'body RawValue>,
-}
-
-fn some<'body, D: serde::Deserializer<'body>>(value: D) -> Result<Option<&'body RawValue>, D::Error> {
-    Deserialize::deserialize(value).map(Some)
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,5 @@
 //! What a caller of the Auth.js wire sends: checked by the contract, and written as the arguments of a Convex function.
 
-use serde_json::value::RawValue;
-
 use super::{IfThrown, ReadBack, Run, Then, rows};
 use crate::{
     adapter::{
@@ -16,15 +14,16 @@ use crate::{
     secret::Secret,
 };
 
-/// Reads a body; see [`begin`](super::begin).
-pub(super) fn read(function: Function, body: &[u8], nulls: Nulls, secret: &Secret) -> Result<Run, ArgumentProblem> {
-    let body: &RawValue = serde_json::from_slice(body).map_err(|_| ArgumentProblem::NotAJsonObject)?;
-    if !body.get().starts_with('{') {
-        return Err(ArgumentProblem::NotAJsonObject);
-    }
+/// Checks and writes; see [`begin`](super::begin).
+pub(super) fn prepare(
+    function: Function,
+    arguments: Arguments<'_>,
+    nulls: Nulls,
+    secret: &Secret,
+) -> Result<Run, ArgumentProblem> {
     let contract = function.contract();
     // A method may be called with more than it names, as with a whole row where its key is wanted.
-    let arguments = Arguments::read(body)?.only(contract.arguments);
+    let arguments = arguments.only(contract.arguments);
     let mut nested = None;
     let mut if_thrown = IfThrown::Refused;
     for argument in contract.arguments {
@@ -73,7 +72,7 @@ pub(super) fn read(function: Function, body: &[u8], nulls: Nulls, secret: &Secre
         (Answer::Rows(row), _) => Then::Rows(row),
         (Answer::SessionAndUser, _) => Then::SessionAndUser,
     };
-    let mut out = Vec::with_capacity(body.get().len() + 96);
+    let mut out = Vec::with_capacity(arguments.bytes() + 96);
     arguments.write(nested.as_ref(), nulls, secret, &mut out);
     Ok(Run { function, arguments: out, then, if_thrown, follows_a_write: false })
 }
