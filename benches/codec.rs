@@ -15,6 +15,7 @@ use convex_auth_proxy::{
         contract::{Function, Holds, Row},
         wire,
     },
+    bench::Samples,
     config::Nulls,
     secret::Secret,
 };
@@ -56,9 +57,12 @@ fn convex_in(criterion: &mut Criterion) {
 /// `POST /adapter/createSession`: body to arguments.
 fn wire_in(criterion: &mut Criterion) {
     let secret = Secret::new(SECRET);
-    let body = json!({"session": session(&"2026-12-23T10:20:30.456Z".into())}).to_string().into_bytes();
+    let body = Samples::new().create_session;
     let run = begin(Function::CreateSession, &body, &secret);
-    assert_eq!(tree(run.arguments()), json!({"session": session(&1_798_021_230_456_i64.into()), "secret": SECRET}));
+    assert_eq!(
+        tree(run.arguments()),
+        json!({"session": Samples::session(&1_798_021_230_456_i64.into()), "secret": SECRET})
+    );
 
     let mut group = criterion.benchmark_group("wire_in");
     group.throughput(Throughput::Bytes(body.len() as u64));
@@ -74,13 +78,7 @@ fn wire_out(criterion: &mut Criterion) {
     let secret = Secret::new(SECRET);
     let body = br#"{"sessionToken":"c0a3a6f5-1d3c-4f0e-9c55-0f6a4a9d8e11"}"#;
     let run = || begin(Function::GetSessionAndUser, body, &secret);
-    let mut session_row = session(&1_798_021_230_456.0.into());
-    let mut user_row = user(&1_700_000_000_000.0.into());
-    for row in [&mut session_row, &mut user_row] {
-        row["_id"] = "jx7d2m4k8v1n5q9s3w6y0b2c4f6h8j1k".into();
-        row["_creationTime"] = 1_700_000_000_000.123.into();
-    }
-    let value = json!({"session": session_row, "user": user_row}).to_string().into_bytes();
+    let value = Samples::new().session_and_user;
     let answer = tree(&answer(run(), &value, &secret));
     assert_eq!(answer["session"]["expires"], "2026-12-23T10:20:30.456Z");
     assert_eq!(answer["user"]["emailVerified"], "2023-11-14T22:13:20.000Z");
@@ -182,20 +180,10 @@ fn nested(row: Row) -> Value {
             "providerAccountId": "mMgCBy5Ck5Mc3xQnVVcuPqZb0vM", "credentialPublicKey": "p".repeat(104), "counter": 0,
             "credentialDeviceType": "multiDevice", "credentialBackedUp": true, "transports": "internal,hybrid",
         }),
-        Row::Session => session(&date),
-        Row::User => user(&date),
+        Row::Session => Samples::session(&date),
+        Row::User => Samples::user(&date),
         Row::VerificationToken => json!({"identifier": "ada@example.org", "token": "9".repeat(64), "expires": date}),
     }
-}
-
-fn session(expires: &Value) -> Value {
-    let user = "jx7d2m4k8v1n5q9s3w6y0b2c4f6h8j1k";
-    json!({"sessionToken": "c0a3a6f5-1d3c-4f0e-9c55-0f6a4a9d8e11", "userId": user, "expires": expires})
-}
-
-fn user(email_verified: &Value) -> Value {
-    let image = "https://avatars.githubusercontent.com/u/1234567?v=4";
-    json!({"name": "Ada Lovelace", "email": "ada@example.org", "image": image, "emailVerified": email_verified})
 }
 
 criterion_group!(benches, convex_in, wire_in, wire_out);

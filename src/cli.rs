@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 1 it could not start or did not end in order; 2 the arguments or the configuration are wrong, and nothing was
 //! started.
 
+mod bench;
 mod dev;
 mod welcome;
 
@@ -49,6 +50,8 @@ enum Command {
     Dev(Source),
     /// Make a key pair and print it.
     Keygen(KeygenArguments),
+    /// Measure what this machine can do: signatures, tokens and answers by the second, and the codec.
+    Bench(bench::BenchArguments),
 }
 
 #[derive(Debug, Args)]
@@ -78,6 +81,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Serve(source)) => serve(source),
         Some(Command::Dev(source)) => dev::run(source.config),
         Some(Command::Keygen(arguments)) => make_keys(&arguments),
+        Some(Command::Bench(arguments)) => bench::run(&arguments),
     }
 }
 
@@ -202,6 +206,7 @@ mod tests {
           serve   Serve in front of a deployment (the default)
           dev     Serve in front of an embedded in-memory deployment, with fresh keys, and say what to try
           keygen  Make a key pair and print it
+          bench   Measure what this machine can do: signatures, tokens and answers by the second, and the codec
 
         Options:
               --config <FILE>  Configuration file; without it ./config.toml is read when it is there

@@ -1,5 +1,7 @@
 //! From a configuration to a proxy that serves, and back to an orderly end.
 
+mod embedded;
+
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{task::JoinHandle, time};
@@ -14,6 +16,8 @@ use crate::{
     telemetry::Metrics,
     upstream::{self, UpstreamProblem},
 };
+
+pub use self::embedded::{Embedded, EmbeddedProblem, Visitors};
 
 /// The proxy's sockets, all bound.
 #[derive(Debug)]

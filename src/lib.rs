@@ -48,6 +48,8 @@ pub mod dev;
 
 pub mod launch;
 
+pub mod bench;
+
 // Known to all.
 pub mod body;
 pub mod chance;

@@ -4,14 +4,8 @@ use std::net::SocketAddr;
 
 use crate::{
     config::{Config, ListenAddress},
-    launch::Sockets,
+    launch::{Sockets, Visitors},
 };
-
-/// Somebody to try things as, with two sessions: one to use, one to end.
-pub(super) struct Visitors {
-    pub(super) session_token: String,
-    pub(super) other_session_token: String,
-}
 
 pub(super) fn text(config: &Config, sockets: &Sockets, deployment: SocketAddr, visitors: &Visitors) -> String {
     let public = format!("http://{}{}", local(sockets.public()), config.listen.base_path);
@@ -168,7 +162,11 @@ mod tests {
         ];
         let config = config::load(&Sources::from_pairs(Mode::Dev, &pairs)).expect("a configuration");
         let sockets = Sockets::bind(&config).expect("free ports");
-        let visitors = Visitors { session_token: "SESSION".to_owned(), other_session_token: "OTHER".to_owned() };
+        let visitors = Visitors {
+            user_id: "USER".to_owned(),
+            session_token: "SESSION".to_owned(),
+            other_session_token: "OTHER".to_owned(),
+        };
         let mut welcome = text(&config, &sockets, config.dev.listen, &visitors);
         for (name, address) in [("8080", sockets.public()), ("8081", sockets.adapter()), ("8082", sockets.admin())] {
             let port = address.expect("an address").port().to_string();
