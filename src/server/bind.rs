@@ -3,16 +3,14 @@
 use std::{
     fs, io,
     net::{SocketAddr, TcpListener},
-    os::{
-        fd::OwnedFd,
-        unix::{
-            fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
-            net::{UnixListener, UnixStream},
-        },
+    os::unix::{
+        fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
+        net::{UnixListener, UnixStream},
     },
     path::Path,
 };
 
+use super::accept::Listening;
 use crate::config::ListenAddress;
 
 /// A socket that listens and is not served yet.
@@ -26,12 +24,6 @@ pub struct Bound {
 enum Socket {
     Tcp(TcpListener),
     Unix(UnixListener),
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Kind {
-    Tcp,
-    Unix,
 }
 
 /// A socket that cannot be bound. Names the key, so that the reader knows what to change.
@@ -123,16 +115,12 @@ impl Bound {
         display(&self.address)
     }
 
-    /// The name by which Pingora finds the socket, the socket, and its kind.
-    pub(super) fn into_parts(self) -> (String, OwnedFd, Kind) {
-        let name = match &self.address {
-            ListenAddress::Tcp(address) => address.to_string(),
-            ListenAddress::Unix(path) => path.to_string_lossy().into_owned(),
-        };
-        match self.socket {
-            Socket::Tcp(listener) => (name, listener.into(), Kind::Tcp),
-            Socket::Unix(listener) => (name, listener.into(), Kind::Unix),
-        }
+    /// The socket, in the hands of the runtime that runs this.
+    pub(super) fn listen(self) -> io::Result<Listening> {
+        Ok(match self.socket {
+            Socket::Tcp(listener) => Listening::Tcp(tokio::net::TcpListener::from_std(listener)?),
+            Socket::Unix(listener) => Listening::Unix(tokio::net::UnixListener::from_std(listener)?),
+        })
     }
 }
 

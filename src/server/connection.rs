@@ -9,19 +9,24 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use pin_project_lite::pin_project;
-use pingora_core::{apps::ServerApp, protocols::Stream, server::ShutdownWatch};
-use tokio::{io::AsyncWriteExt, sync::Semaphore, time::timeout};
+use pingora_core::protocols::Stream;
+use tokio::{
+    io::AsyncWriteExt,
+    sync::{Semaphore, watch},
+    time::timeout,
+};
 use tokio_util::task::TaskTracker;
 
 use super::{
     Ends, Seat, Upgrade,
+    accept::Addresses,
     stream::{ClientStream, Exchange, Serving, Waits},
+    workers::Place,
 };
 use crate::{
     body::{Body, BodyCut},
@@ -65,8 +70,7 @@ impl http_body::Body for Delivery {
     }
 }
 
-/// What a listener does with its connections. Its clones count and bound them together.
-#[derive(Clone)]
+/// What a listener does with its connections.
 pub(super) struct Connections {
     listener: Listener,
     pipeline: Pipeline,
@@ -99,8 +103,7 @@ impl Connections {
         }
     }
 
-    async fn serve(&self, stream: Stream, shutdown: &ShutdownWatch, seat: Arc<Seat>) {
-        let ends = self.ends(&stream);
+    async fn speak(&self, stream: Stream, ends: Ends, mut shutdown: watch::Receiver<bool>, seat: Arc<Seat>) {
         let exchange = Exchange::default();
         let io = TokioIo::new(ClientStream::new(stream, exchange.clone(), self.waits));
         let service = service_fn(|mut request: Request<Incoming>| {
@@ -120,7 +123,6 @@ impl Connections {
             }
         });
         let mut connection = pin!(self.http.serve_connection(io, service).with_upgrades());
-        let mut shutdown = shutdown.clone();
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = stopping(&mut shutdown) => {
@@ -144,16 +146,22 @@ impl Connections {
         }
     }
 
-    fn ends(&self, stream: &Stream) -> Ends {
-        let digest = stream.get_socket_digest();
-        let address = |address: Option<&pingora_core::protocols::l4::socket::SocketAddr>| {
-            address.and_then(|address| address.as_inet()).copied()
+    /// Serves one connection to its end, or to what it becomes.
+    pub(super) async fn serve(
+        &self,
+        stream: Stream,
+        addresses: Addresses,
+        place: Place,
+        shutdown: watch::Receiver<bool>,
+    ) {
+        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
+            return self.turn_away(stream).await;
         };
-        Ends {
-            listener: self.listener,
-            peer: address(digest.as_deref().and_then(|digest| digest.peer_addr())).map(|address| address.ip()),
-            local: address(digest.as_deref().and_then(|digest| digest.local_addr())),
-        }
+        let open = self.metrics.connection_opened(self.listener.name());
+        let seat = Seat::new((permit, place), open, self.tracker.token(), shutdown.clone());
+        let peer = addresses.peer.map(|address| address.ip());
+        let ends = Ends { listener: self.listener, peer, local: addresses.local };
+        self.speak(stream, ends, shutdown, Arc::new(seat)).await;
     }
 
     /// Says no to a connection for which there is no place.
@@ -177,21 +185,7 @@ const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\
 content-type: application/json\r\ncontent-length: 88\r\n\r\n\
 {\"code\":\"TooManyConnections\",\"message\":\"Too many connections are open; try again soon.\"}";
 
-#[async_trait]
-impl ServerApp for Connections {
-    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            self.turn_away(stream).await;
-            return None;
-        };
-        let open = self.metrics.connection_opened(self.listener.name());
-        let seat = Seat::new(place, open, self.tracker.token(), shutdown.clone());
-        self.serve(stream, shutdown, Arc::new(seat)).await;
-        None
-    }
-}
-
-async fn stopping(shutdown: &mut ShutdownWatch) {
+async fn stopping(shutdown: &mut watch::Receiver<bool>) {
     // An error means that nobody is left who could ask for an end: then there is none.
     if shutdown.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;

@@ -5,19 +5,19 @@ use std::{fmt, sync::Arc};
 use http::{Extensions, Request};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use pingora_core::{protocols::Stream, server::ShutdownWatch};
-use tokio::sync::OwnedSemaphorePermit;
+use pingora_core::protocols::Stream;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::stream::ClientStream;
+use super::{stream::ClientStream, workers::Place};
 use crate::telemetry::OpenConnection;
 
-/// A place among the connections of a listener: held by a connection, and by whatever it becomes, until both have ended.
+/// A place among the connections of a listener, and of a worker: held by a connection, and by whatever it becomes, until both have ended.
 pub struct Seat {
-    _place: OwnedSemaphorePermit,
+    _places: (OwnedSemaphorePermit, Place),
     _open: OpenConnection,
     _tracked: TaskTrackerToken,
-    shutdown: ShutdownWatch,
+    shutdown: watch::Receiver<bool>,
 }
 
 /// What a request carries so that its connection can become a socket.
@@ -44,12 +44,12 @@ pub struct UpgradeFailed;
 
 impl Seat {
     pub(super) fn new(
-        place: OwnedSemaphorePermit,
+        places: (OwnedSemaphorePermit, Place),
         open: OpenConnection,
         tracked: TaskTrackerToken,
-        shutdown: ShutdownWatch,
+        shutdown: watch::Receiver<bool>,
     ) -> Self {
-        Self { _place: place, _open: open, _tracked: tracked, shutdown }
+        Self { _places: places, _open: open, _tracked: tracked, shutdown }
     }
 
     /// Ends when the server is being stopped.
