@@ -93,30 +93,54 @@ pub fn parse(text: &str) -> Result<UnixMillis, DateProblem> {
 /// assert_eq!(to_iso(f64::NAN), None);
 /// ```
 pub fn to_iso(epoch_millis: f64) -> Option<String> {
-    let millis = time_clip(epoch_millis)?;
-    let (year, month, day) = civil_from_days(millis.div_euclid(MILLIS_PER_DAY));
-    let of_day = millis.rem_euclid(MILLIS_PER_DAY);
-    let mut text = Vec::with_capacity("+275760-09-13T00:00:00.000Z".len());
-    if (0..=9_999).contains(&year) {
-        text.extend_from_slice(&digits::<4>(year));
-    } else {
-        text.push(if year < 0 { b'-' } else { b'+' });
-        text.extend_from_slice(&digits::<6>(year.abs()));
+    let iso = Iso::new(epoch_millis)?;
+    str::from_utf8(iso.as_bytes()).ok().map(str::to_owned)
+}
+
+/// What [`to_iso`] writes, without memory of its own: the longest is `+275760-09-13T00:00:00.000Z`.
+pub(super) struct Iso {
+    text: [u8; 27],
+    length: usize,
+}
+
+impl Iso {
+    pub(super) fn new(epoch_millis: f64) -> Option<Self> {
+        let millis = time_clip(epoch_millis)?;
+        let (year, month, day) = civil_from_days(millis.div_euclid(MILLIS_PER_DAY));
+        let of_day = millis.rem_euclid(MILLIS_PER_DAY);
+        let mut iso = Self { text: [0; 27], length: 0 };
+        if (0..=9_999).contains(&year) {
+            iso.push(&digits::<4>(year));
+        } else {
+            iso.push(if year < 0 { b"-" } else { b"+" });
+            iso.push(&digits::<6>(year.abs()));
+        }
+        for (separator, number) in [
+            (b'-', month),
+            (b'-', day),
+            (b'T', of_day / MILLIS_PER_HOUR),
+            (b':', of_day / MILLIS_PER_MINUTE % 60),
+            (b':', of_day / MILLIS_PER_SECOND % 60),
+        ] {
+            let [tens, ones] = digits::<2>(number);
+            iso.push(&[separator, tens, ones]);
+        }
+        let [hundreds, tens, ones] = digits::<3>(of_day % MILLIS_PER_SECOND);
+        iso.push(&[b'.', hundreds, tens, ones, b'Z']);
+        Some(iso)
     }
-    for (separator, number) in [
-        (b'-', month),
-        (b'-', day),
-        (b'T', of_day / MILLIS_PER_HOUR),
-        (b':', of_day / MILLIS_PER_MINUTE % 60),
-        (b':', of_day / MILLIS_PER_SECOND % 60),
-    ] {
-        let [tens, ones] = digits::<2>(number);
-        text.extend_from_slice(&[separator, tens, ones]);
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.text.get(..self.length).unwrap_or_default()
     }
-    text.push(b'.');
-    text.extend_from_slice(&digits::<3>(of_day % MILLIS_PER_SECOND));
-    text.push(b'Z');
-    String::from_utf8(text).ok()
+
+    fn push(&mut self, piece: &[u8]) {
+        let end = self.length + piece.len();
+        if let Some(place) = self.text.get_mut(self.length..end) {
+            place.copy_from_slice(piece);
+            self.length = end;
+        }
+    }
 }
 
 /// ECMA-262's `TimeClip`: whole milliseconds, or `None` for what is no time.

@@ -43,34 +43,37 @@ pub(super) enum MembersProblem {
 pub(super) fn read_members(text: &str) -> Result<Vec<Member<'_>>, MembersProblem> {
     let mut rest = Rest(text);
     rest.skip_space();
-    rest.expect(b'{')?;
-    rest.skip_space();
-    let mut members = Vec::with_capacity(4);
-    let mut is_open = !rest.eat(b'}');
-    while is_open {
-        if members.len() == MAX_MEMBERS {
-            return Err(MembersProblem::TooMany);
-        }
-        let (name_text, escapes) = rest.take_string()?;
-        rest.skip_space();
-        rest.expect(b':')?;
-        rest.skip_space();
-        let value = rest.take_value()?;
-        let name = match escapes {
-            Escapes::None => Cow::Borrowed(between_quotes(name_text).unwrap_or_default()),
-            Escapes::Some => read_text(name_text).ok_or(MembersProblem::UnreadableName)?,
-        };
-        members.push(Member { name, name_text, value });
-        rest.skip_space();
-        if rest.eat(b',') {
-            rest.skip_space();
-        } else {
-            rest.expect(b'}')?;
-            is_open = false;
-        }
-    }
+    let members = rest.take_members()?;
     rest.skip_space();
     if rest.0.is_empty() { Ok(members) } else { Err(MembersProblem::NotAnObject) }
+}
+
+/// Splits those members of an object that are objects into their own members, in one pass; what else the object has is left behind. Of
+/// two with one name neither can be told from the other, so neither is there.
+pub(super) fn read_objects_in<'a, const N: usize>(
+    text: &'a str,
+    names: [&str; N],
+) -> Result<[Option<Vec<Member<'a>>>; N], MembersProblem> {
+    let mut objects = [const { None }; N];
+    let mut seen = [0_usize; N];
+    let mut rest = Rest(text);
+    rest.each_member(|name, _, rest| {
+        let place = names.iter().position(|wanted| *wanted == name);
+        let Some((object, seen)) = place.and_then(|place| Some((objects.get_mut(place)?, seen.get_mut(place)?))) else {
+            return rest.take_value().map(drop);
+        };
+        *seen += 1;
+        if rest.0.starts_with('{') {
+            *object = Some(rest.take_members()?);
+        } else {
+            rest.take_value()?;
+        }
+        if *seen > 1 {
+            *object = None;
+        }
+        Ok(())
+    })?;
+    Ok(objects)
 }
 
 /// The first name that is there twice.
@@ -153,6 +156,48 @@ fn string_length(bytes: &[u8]) -> Option<(usize, Escapes)> {
 struct Rest<'a>(&'a str);
 
 impl<'a> Rest<'a> {
+    fn take_members(&mut self) -> Result<Vec<Member<'a>>, MembersProblem> {
+        // As many as a user's row has.
+        let mut members = Vec::with_capacity(8);
+        self.each_member(|name, name_text, rest| {
+            if members.len() == MAX_MEMBERS {
+                return Err(MembersProblem::TooMany);
+            }
+            members.push(Member { name, name_text, value: rest.take_value()? });
+            Ok(())
+        })?;
+        Ok(members)
+    }
+
+    /// Reads an object; `take` is given each name, decoded and as sent, and takes the value that follows.
+    fn each_member(
+        &mut self,
+        mut take: impl FnMut(Cow<'a, str>, &'a str, &mut Self) -> Result<(), MembersProblem>,
+    ) -> Result<(), MembersProblem> {
+        self.expect(b'{')?;
+        self.skip_space();
+        let mut is_open = !self.eat(b'}');
+        while is_open {
+            let (name_text, escapes) = self.take_string()?;
+            self.skip_space();
+            self.expect(b':')?;
+            self.skip_space();
+            let name = match escapes {
+                Escapes::None => Cow::Borrowed(between_quotes(name_text).unwrap_or_default()),
+                Escapes::Some => read_text(name_text).ok_or(MembersProblem::UnreadableName)?,
+            };
+            take(name, name_text, self)?;
+            self.skip_space();
+            if self.eat(b',') {
+                self.skip_space();
+            } else {
+                self.expect(b'}')?;
+                is_open = false;
+            }
+        }
+        Ok(())
+    }
+
     fn skip_space(&mut self) {
         // Nearly always there is none.
         if self.0.as_bytes().first().is_some_and(|byte| *byte <= b' ') {

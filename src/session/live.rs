@@ -30,7 +30,7 @@ pub struct SessionKey(pub(super) [u8; 32]);
 
 impl SessionKey {
     /// A part of it, for tables: it is spread evenly already, and nobody outside can choose it.
-    pub(super) fn word(&self) -> u64 {
+    pub(crate) fn word(&self) -> u64 {
         self.0.first_chunk().map_or(0, |word| u64::from_le_bytes(*word))
     }
 }

@@ -2,10 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use moka::{
-    ops::compute::{CompResult, Op},
-    sync::Cache,
-};
+use moka::sync::Cache;
+use parking_lot::{Mutex, MutexGuard};
 use thiserror::Error;
 
 use super::{
@@ -73,6 +71,18 @@ pub struct Minter {
     /// issuer, audience, algorithm and `kid` are this minter's, which has one of each and a cache of its own. User and
     /// profile are compared on every use.
     kept: Cache<SessionKey, Arc<Minted>>,
+    turns: Turns,
+}
+
+/// Who signs for a session. A fixed number of locks, chosen by the session's key: two sessions that share one cost each other a
+/// signature's time, which is rare, since no more ask at once than there are threads.
+struct Turns([Mutex<()>; 256]);
+
+impl Turns {
+    fn take(&self, session: &SessionKey) -> Option<MutexGuard<'_, ()>> {
+        let place = usize::try_from(session.word() % self.0.len() as u64).unwrap_or_default();
+        self.0.get(place).map(Mutex::lock)
+    }
 }
 
 /// A token and the span of its life. `Debug` shows the span only.
@@ -138,6 +148,7 @@ impl Minter {
             key,
             lifetime_seconds: i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX),
             kept: Cache::builder().max_capacity(capacity).time_to_live(lifetime).build(),
+            turns: Turns([const { Mutex::new(()) }; 256]),
         }
     }
 
@@ -162,26 +173,21 @@ impl Minter {
         if session.expires.seconds() <= now.seconds() {
             return Err(MintError::SessionOver);
         }
-        let will_do = |minted: &Minted| match freshness {
-            Freshness::Reuse => self.is_reusable(minted, session, now),
-            Freshness::Forced => false,
+        let kept = || match freshness {
+            Freshness::Reuse => self.kept.get(&session.key).filter(|minted| self.is_reusable(minted, session, now)),
+            Freshness::Forced => None,
         };
-        // A look without the entry's lock first: this is what nearly every call ends with.
-        if let Some(minted) = self.kept.get(&session.key).filter(|minted| will_do(minted)) {
+        // A look without a turn first: this is what nearly every call ends with.
+        if let Some(minted) = kept() {
             return Ok((minted, Outcome::Reused));
         }
-        let computed = self.kept.entry(session.key).and_try_compute_with(|entry| {
-            if entry.is_some_and(|entry| will_do(entry.value())) {
-                return Ok(Op::Nop);
-            }
-            self.sign_session(session, now).map(|minted| Op::Put(Arc::new(minted)))
-        })?;
-        match computed {
-            CompResult::Unchanged(entry) => Ok((entry.into_value(), Outcome::Reused)),
-            CompResult::Inserted(entry) | CompResult::ReplacedWith(entry) => Ok((entry.into_value(), Outcome::Signed)),
-            // Neither follows from `Nop` on an entry or from `Put`.
-            CompResult::StillNone(_) | CompResult::Removed(_) => Err(MintError::Cryptography),
+        let _turn = self.turns.take(&session.key);
+        if let Some(minted) = kept() {
+            return Ok((minted, Outcome::Reused));
         }
+        let minted = Arc::new(self.sign_session(session, now)?);
+        self.kept.insert(session.key, Arc::clone(&minted));
+        Ok((minted, Outcome::Signed))
     }
 
     /// A token for a user without a session, on the word of a trusted caller. Never kept, never looked up, not revoked:

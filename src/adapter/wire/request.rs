@@ -6,7 +6,7 @@ use crate::{
         arguments::{ArgumentProblem, Arguments, find_only},
         codec::{Nested, Sends, is_number, read_number},
         contract::{Answer, Argument, Field, FieldValue, Function, Holds, Presence, Row},
-        date::{self, DateProblem},
+        date::{DateProblem, Iso},
         members::Member,
         text::read_text,
     },
@@ -46,7 +46,7 @@ pub(super) fn prepare(
             let mut unclosed = Vec::with_capacity(256);
             // A user is answered as it will be found; an authenticator as it was given, which is what its method promises.
             let nulls = if new.row == Row::Authenticator { Nulls::Keep } else { nulls };
-            rows::open(new.row, &new.members, iso_of(new)?.as_deref(), nulls, &mut unclosed);
+            rows::open(new.row, &new.members, iso_of(new)?.as_ref(), nulls, &mut unclosed);
             Then::Created { row: new.row, unclosed }
         }
         (Answer::Nothing, Some(part)) => {
@@ -159,7 +159,7 @@ fn sends(function: Function) -> Sends {
 }
 
 /// The ISO text of the date in a request; `None` when it is absent or null. Refuses now what could not be answered after the write.
-fn iso_of(nested: &Nested<'_>) -> Result<Option<String>, ArgumentProblem> {
+fn iso_of(nested: &Nested<'_>) -> Result<Option<Iso>, ArgumentProblem> {
     let Some(field) = nested.row.date() else { return Ok(None) };
     let value = find_only(&nested.members, field.name).filter(|value| *value != "null");
     let millis = match (nested.millis, value.and_then(read_number)) {
@@ -168,7 +168,7 @@ fn iso_of(nested: &Nested<'_>) -> Result<Option<String>, ArgumentProblem> {
         (None, None) => return Ok(None),
     };
     let out_of_bounds = ArgumentProblem::NotADate { field: field.path, reason: DateProblem::OutOfBounds };
-    date::to_iso(millis).map(Some).ok_or(out_of_bounds)
+    Iso::new(millis).map(Some).ok_or(out_of_bounds)
 }
 
 /// Whether a JSON string could be the id of a document: 31 to 37 letters and digits, as Convex's `v.id()` takes them

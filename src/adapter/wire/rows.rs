@@ -6,10 +6,10 @@ use super::WireProblem;
 use crate::{
     adapter::{
         arguments::find_only,
-        codec::{ObjectWriter, read_number, survives, write_text},
+        codec::{ObjectWriter, read_number, survives},
         contract::{Presence, Row},
-        date,
-        members::{Member, read_members},
+        date::Iso,
+        members::{Member, read_members, read_objects_in},
     },
     config::Nulls,
 };
@@ -57,12 +57,13 @@ impl Reader {
             out.extend_from_slice(b"null");
             return Ok(());
         }
-        let members = self.members(value)?;
+        let Ok([Some(session), Some(user)]) = read_objects_in(value, ["session", "user"]) else {
+            return Err(self.unreadable());
+        };
         let mut object = ObjectWriter::open(out);
-        for (name, row) in [("session", Row::Session), ("user", Row::User)] {
-            let value = find_only(&members, name).ok_or_else(|| self.unreadable())?;
+        for (name, row, members) in [("session", Row::Session, session), ("user", Row::User, user)] {
             object.plain_name(name);
-            self.write(row, value, object.out)?;
+            self.write_members(row, &members, object.out)?;
         }
         object.close();
         Ok(())
@@ -74,8 +75,10 @@ impl Reader {
             out.extend_from_slice(b"null");
             return Ok(());
         }
-        let members = self.members(value)?;
-        self.write(Row::Session, find_only(&members, "session").ok_or_else(|| self.unreadable())?, out)
+        match read_objects_in(value, ["session"]) {
+            Ok([Some(session)]) => self.write_members(Row::Session, &session, out),
+            Ok([None]) | Err(_) => Err(self.unreadable()),
+        }
     }
 
     pub(super) fn write(self, row: Row, value: &str, out: &mut Vec<u8>) -> Result<(), WireProblem> {
@@ -90,13 +93,13 @@ impl Reader {
             Some(field) => match find_only(members, field.name).filter(|value| *value != "null") {
                 None if field.presence == Presence::Perhaps => None,
                 value => {
-                    let iso = value.and_then(read_number).and_then(date::to_iso);
+                    let iso = value.and_then(read_number).and_then(Iso::new);
                     Some(iso.ok_or(WireProblem::NotADate { function: self.function, field: field.path })?)
                 }
             },
         };
         // A null that Convex stored is the row's own and stays.
-        open(row, members, iso.as_deref(), Nulls::Keep, out);
+        open(row, members, iso.as_ref(), Nulls::Keep, out);
         close(row, id, out);
         Ok(())
     }
@@ -111,7 +114,7 @@ impl Reader {
 }
 
 /// Writes a row without its id and closing brace.
-pub(super) fn open(row: Row, members: &[Member<'_>], iso: Option<&str>, nulls: Nulls, out: &mut Vec<u8>) {
+pub(super) fn open(row: Row, members: &[Member<'_>], iso: Option<&Iso>, nulls: Nulls, out: &mut Vec<u8>) {
     let date = row.date();
     let mut object = ObjectWriter::open(out);
     for member in members.iter().filter(|member| survives(member, nulls)) {
@@ -128,7 +131,11 @@ pub(super) fn open(row: Row, members: &[Member<'_>], iso: Option<&str>, nulls: N
     if let Some(field) = date {
         object.plain_name(field.name);
         match iso {
-            Some(iso) => write_text(iso, object.out),
+            Some(iso) => {
+                object.out.push(b'"');
+                object.out.extend_from_slice(iso.as_bytes());
+                object.out.push(b'"');
+            }
             None => object.out.extend_from_slice(b"null"),
         }
     }

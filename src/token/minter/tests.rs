@@ -12,7 +12,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Freshness, MintError, Minted, Minter, MinterSettings, Op, Outcome};
+use super::{Freshness, MintError, Minted, Minter, MinterSettings, Outcome};
 use crate::{
     clock::UnixMillis,
     config::ProfileClaim,
@@ -231,16 +231,16 @@ fn whoever_asks_at_once_for_one_session_shares_one_signature() {
             reuse(&minter, &session, NOW)
         };
         let mut asking = Vec::new();
-        // The entry is held as a call that signs holds it, until the others have asked, and for some signatures more.
-        let held = minter.kept.entry(session.key).and_compute_with(|_| {
-            asking.extend((0..8).map(|_| scope.spawn(ask)));
-            while asked.load(Ordering::SeqCst) < 8 {
-                thread::yield_now();
-            }
-            let mut signed: Vec<_> = (0..50).map(|_| minter.sign_session(&session, NOW).unwrap()).collect();
-            Op::Put(Arc::new(signed.remove(0)))
-        });
-        let given = held.into_entry().unwrap().into_value();
+        // The turn is held as a call that signs holds it, until the others have asked, and for some signatures more.
+        let turn = minter.turns.take(&session.key);
+        asking.extend((0..8).map(|_| scope.spawn(ask)));
+        while asked.load(Ordering::SeqCst) < 8 {
+            thread::yield_now();
+        }
+        let mut signed: Vec<_> = (0..50).map(|_| minter.sign_session(&session, NOW).unwrap()).collect();
+        let given = Arc::new(signed.remove(0));
+        minter.kept.insert(session.key, Arc::clone(&given));
+        drop(turn);
         for asking in asking {
             let (minted, outcome) = asking.join().unwrap();
             assert_eq!(outcome, Outcome::Reused);
