@@ -109,10 +109,7 @@ def wrk(call, seconds, processors, rate=None, tokens=None, order="random", until
     with on(processors):
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        if until:
-            wait(process, seconds, until)
-        else:
-            wait(process, seconds, lambda: False, seconds)
+        wait(process, seconds, until)
         process.send_signal(signal.SIGINT)
         told, _ = process.communicate(timeout=WRK_GRACE_SECONDS + 10)
     finally:
@@ -124,19 +121,22 @@ def wrk(call, seconds, processors, rate=None, tokens=None, order="random", until
     return json.loads(result[1])
 
 
-def wait(process, seconds, is_so, step=0.05):
+def wait(process, seconds, until):
+    """Until the process ends, the time is over or, when it is given, something is so."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end and process.poll() is None and not is_so():
-        time.sleep(step)
+    while time.monotonic() < end and process.poll() is None and not (until and until()):
+        time.sleep(0.05)
 
 
 def check_load(told, call, size, name):
     """Of the many answers not one may have failed, and together they have as many bytes as that many proved ones."""
     if told["refused"] or told["failed"]:
-        sys.exit(f"{name}: of {told['requests']} requests {told['refused']} were refused, {told['failed']} failed: POST {call.path}")
+        what = f"of {told['requests']} requests {told['refused']} were refused, {told['failed']} failed"
+        sys.exit(f"{name}: {what}: POST {call.path}")
     if not told["requests"]:
         sys.exit(f"{name}: no request was answered: POST {call.path}")
     # What came of answers that were not whole at the end is in the bytes and not in the requests.
     unaccounted = told["bytes"] - told["requests"] * size
     if not 0 <= unaccounted <= CONNECTIONS * size:
-        sys.exit(f"{name}: {told['requests']} answers had {told['bytes']} bytes, not {size} each as when proved: POST {call.path}")
+        what = f"{told['requests']} answers had {told['bytes']} bytes, not {size} each as when proved"
+        sys.exit(f"{name}: {what}: POST {call.path}")

@@ -18,8 +18,7 @@ if tokens then
   local random = given("ORDER") == "random"
   local head, tail, last
 
-  function init(arguments)
-    wrk.init(arguments)
+  function init()
     local whole = wrk.format()
     local from, to = whole:find("00000000", 1, true)
     head, tail, last = whole:sub(1, from - 1), whole:sub(to + 1), 0
