@@ -16,8 +16,9 @@ CONNECTIONS, QUICK_CONNECTIONS = 5_000, 500
 CONNECTION_BAR_KB = 26
 
 SESSIONS, QUICK_SESSIONS, FEW_SESSIONS = 100_000, 5_000, 100
-# What a cache is told to hold beyond them, so that it makes room for none.
-ROOM = 10_000
+# Both caches may hold all of them and some more, so that neither makes room.
+CAPACITY = SESSIONS + 10_000
+# Of 1,024 KB each.
 SESSIONS_BAR_MB = 120
 READ_BAR = 1.3
 READ_SLICE_SECONDS, READ_ROUNDS = 0.5, 7
@@ -119,7 +120,7 @@ def cached_sessions(rig):
 
 def filled(stack, rig, name, count):
     """A proxy that has read so many sessions and kept them."""
-    settings = {"CACHE__TTL": "1h", "CACHE__CAPACITY": str(count + ROOM)}
+    settings = {"CACHE__TTL": "1h", "CACHE__CAPACITY": str(CAPACITY)}
     proxy = start_proxy(stack, rig, rig.deployment.anybody, settings=settings)
     # As long as a token of Auth.js, a UUID.
     body = AS_A_FUNCTION.replace("TOKEN", f"c0a3a6f5-1d3c-4f0e-9c55-0f6a{NUMBERED}")

@@ -37,7 +37,7 @@ class Row:
     beside: list = field(default_factory=list)
     bar: float | None = None
     stretch: float | None = None
-    # Whether the deployment may be asked for what the proxy answers, or must be.
+    # Whether each request must reach the deployment, or next to none may.
     passes: bool = False
 
 
@@ -52,9 +52,11 @@ def proved(name, call, expected):
         fail(name, f"status {answer.status}: {answer.body[:200]!r}")
     if expected is not None and answer.body != expected:
         got = answer.body
-        same = next((at for at, pair in enumerate(zip(got, expected)) if pair[0] != pair[1]), min(len(got), len(expected)))
-        rest = slice(same, same + 60)
-        fail(name, f"{len(got)} bytes instead of {len(expected)}, and from byte {same} {got[rest]!r} instead of {expected[rest]!r}")
+        differ = (at for at, (ours, theirs) in enumerate(zip(got, expected)) if ours != theirs)
+        first = next(differ, min(len(got), len(expected)))
+        rest = slice(first, first + 60)
+        lengths = f"{len(got)} bytes, expected were {len(expected)}"
+        fail(name, f"{lengths}; from byte {first} it is {got[rest]!r} instead of {expected[rest]!r}")
     return answer
 
 

@@ -94,7 +94,8 @@ class RawSignature:
 
 
 def raw_signatures(binary, algorithm, seconds, processors):
-    command = [binary, "bench", "--only", "signatures", "--alg", algorithm, "--threads", "1", "--seconds", str(seconds), "--json"]
+    what = ["--only", "signatures", "--alg", algorithm, "--threads", "1", "--seconds", str(seconds), "--json"]
+    command = [binary, "bench", *what]
     with on(processors):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60 + 10 * seconds)
     if done.returncode:

@@ -81,9 +81,10 @@ def verdict(value, bar, stretch=None):
 def notes(report):
     yield report["machine"] + ". Medians. 16 connections."
     if report["rows"]:
-        yield "`proxy /` is the proxy's CPU per request by that of the line, round by round. A raw signature has no HTTP around it."
+        yield "`proxy /` is the proxy's CPU per request by that of the line, round by round."
         yield "spread: all may run on all processors. pinned: the subject has one, the load and the deployment have the others."
         yield "half: as many requests for each subject of a row, half of what the slowest of them can at most."
+        yield "A raw signature has no HTTP around it."
     if report["quick"]:
         yield "A quick run: it shows that all works; its figures mean little."
 

@@ -1,6 +1,6 @@
 """The table of bars: what the proxy may cost at most, what it costs, and whether that is kept."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Callable
 
 from figures import NOT_MEASURED, Ratio
@@ -78,8 +78,9 @@ def codec(figures):
 
 
 def path_decision(figures):
-    found = figures.path_decision_ns()
-    yield Part(found[0] if found else None, 150, 50, "ns", "the slowest" if found else "")
+    known, new = figures.path_decisions_ns()
+    yield Part(known, 150, 50, "ns", "seen lately, the slowest")
+    yield Part(new, 150, 50, "ns", "never seen")
 
 
 def idle_connection(figures):
@@ -140,7 +141,9 @@ def row(bar, figures):
     measured = NOT_MEASURED if all(part.number() is None for part in parts) else "; ".join(part.cell() for part in parts)
     source = bar.source or next((part.source() for part in parts if part.source()), "")
     origin = f"`{bar.measurement}`" + (f": {source}" if source else "")
-    return line([bar.work, bar.beside, bar.at_most, bar.stretch, measured, verdict(parts, figures.is_quick(bar.measurement)), origin])
+    return line(
+        [bar.work, bar.beside, bar.at_most, bar.stretch, measured, verdict(parts, figures.is_quick(bar.measurement)), origin]
+    )
 
 
 def verdict(parts, quick=False):

@@ -10,8 +10,10 @@ def names_in(document):
 
 
 def filled(document, parts):
-    """The document with these parts, each a list of lines, in their places. A part without a place, a place without a part, and a place
-    that comes twice or does not end are mistakes."""
+    """The document with these parts, each a list of lines, in their places.
+
+    A part without a place, a place without a part, and a place that comes twice or does not end are mistakes.
+    """
     names = names_in(document)
     opened = re.findall(r"^<!-- ([a-z-]+) -->$", document, re.M)
     wrong = {

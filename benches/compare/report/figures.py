@@ -6,6 +6,8 @@ import statistics
 from dataclasses import dataclass
 
 NOT_MEASURED = "not measured"
+# What benches of a whole decision on a path begin with; others of that file are of a whole call.
+A_PATH = "path/"
 
 
 @dataclass(frozen=True)
@@ -115,18 +117,22 @@ class Figures:
         rounds = tuple(a / b for a, b in zip(medians[name], medians[to]))
         return Ratio(statistics.median(rounds), rounds, remark)
 
-    def path_decision_ns(self):
-        """The slowest of the decisions on a path that the bench has, and its name: whatever is decided, it stays below."""
-        medians = {name: statistics.median(all) for name, all in self.criterion("path").items() if is_decision(name)}
-        return max(((ns, name) for name, ns in medians.items()), default=None)
+    def path_decisions_ns(self):
+        """The slowest decision on a path that was seen lately, and one on a path that was not."""
+        new = f"{A_PATH}never seen"
+        known = [self.median_ns("path", name) for name in self.criterion("path") if name.startswith(A_PATH) and name != new]
+        return max(known, default=None), self.median_ns("path", new)
+
+    def cache_hits(self):
+        """By number of threads at once, pairs of kept sessions and nanoseconds: how long each thread waits for one."""
+        found = {}
+        for name in self.criterion("cache"):
+            if told := re.fullmatch(r"cache/hit/(\d+) thread\(s\)/(\d+)", name):
+                found.setdefault(int(told[1]), []).append((int(told[2]), self.median_ns("cache", name)))
+        return {threads: sorted(pairs) for threads, pairs in sorted(found.items())}
 
     def allocations(self):
         return self.result("allocations").get("rows", [])
-
-
-def is_decision(name):
-    """Whether a bench of `path` is of a whole decision, and not of a part of one or of many together."""
-    return bool(re.search(r"decision|decide", name, re.I))
 
 
 def number_in(text):

@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -59,9 +60,18 @@ def now():
     return datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def load():
-    """Of the last minute: how many others wanted a processor. None is best."""
-    return round(os.getloadavg()[0], 2)
+def busy(seconds=1.0):
+    """How many processors others keep busy just now, what the host takes away included. None is best."""
+    before = ticks()
+    time.sleep(seconds)
+    spent, idle = (after - earlier for after, earlier in zip(ticks(), before))
+    return round(os.cpu_count() * (1 - idle / spent), 2) if spent else 0.0
+
+
+def ticks():
+    """Of all processors together: all, and those without work."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return sum(fields), fields[3] + fields[4]
 
 
 def commit():

@@ -62,23 +62,29 @@ def draw(figures, folder):
 
 
 def http_cpu(figures):
-    names = ["cached-session", "cached-session-authjs", "cached-session-logged", "cached-token", "small-query"]
-    small = [row for row in map(figures.http_row, names) if row]
+    titles = {
+        "cached-session": "cached\nsession",
+        "cached-session-authjs": "session,\nAuth.js wire",
+        "cached-session-logged": "session,\nwith logs",
+        "cached-token": "cached\ntoken",
+        "small-query": "small query,\npassed on",
+    }
+    small = [row for row in map(figures.http_row, titles) if row]
     big = figures.http_row("big-response")
     if not small:
         return None
-    made, panels = pyplot.subplots(1, 2 if big else 1, figsize=(9, 3.6), width_ratios=[3, 1.3] if big else None, squeeze=False)
+    made, panels = pyplot.subplots(1, 2 if big else 1, figsize=(9, 3.4), width_ratios=[2, 1] if big else None, squeeze=False)
     first, *rest = panels[0]
     grouped(
         first,
-        [f"{row['name']}\n({row['mode']})" for row in small],
+        [f"{titles[row['name']]}\n({row['mode']})" for row in small],
         {"proxy": [row["values"]["proxy"] for row in small], "nginx": [row["values"][row["beside"]] for row in small]},
         [OURS, BESIDE],
         notes={"proxy": [f"{row['ratio']:.2f} ×" for row in small]},
     )
     described(first, "CPU of a request", "us", legend=True)
     for panel in rest:
-        values = {"proxy": "proxy", "nginx": "nginx", "nginx-unbuffered": "nginx,\nunbuffered", "nginx-in-memory": "nginx,\nin memory"}
+        values = {"proxy": "proxy", "nginx": "nginx", "nginx-unbuffered": "un-\nbuffered", "nginx-in-memory": "in\nmemory"}
         shown = [name for name in values if name in big["values"]]
         bars(panel, [values[name] for name in shown], [big["values"][name] for name in shown], [OURS] + [BESIDE] * 3)
         described(panel, f"1 MiB passed on ({big['mode']})", "us")
@@ -121,23 +127,28 @@ def auth(figures):
 
 
 def sessions(figures):
-    points = figures.sessions()
-    if not points:
+    points, hits = figures.sessions() or [], figures.cache_hits()
+    if not points and not hits:
         return None
-    made, (read, resident) = pyplot.subplots(1, 2, figsize=(9, 3.2))
-    counts = [point["sessions"] for point in points]
-    reads = [point["readUs"] for point in points]
-    if None not in reads:
-        marked(read, counts, reads)
-    described(read, "CPU of reading one over HTTP", "us")
-    marked(resident, counts, [point["mb"] for point in points])
-    described(resident, "resident memory of the process", "MB")
-    for panel in [read, resident]:
-        panel.set_xscale("log")
-        panel.set_xlim(min(counts) / 2, max(counts) * 2)
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        panel.set_xlabel("cached sessions")
-        panel.set_ylim(0, panel.get_ylim()[1] * 1.2)
+    made, panels = pyplot.subplots(1, 3, figsize=(9, 3.2))
+    over_http = [(point["sessions"], point["readUs"]) for point in points if point["readUs"] is not None]
+    resident = [(point["sessions"], point["mb"]) for point in points]
+    lines = [
+        ("a read over HTTP", "us of CPU", {"": over_http}),
+        (
+            "a hit inside the process",
+            "ns",
+            {f"{threads} thread" + "s" * (threads > 1): pairs for threads, pairs in hits.items()},
+        ),
+        ("resident memory", "MB", {"": resident}),
+    ]
+    for panel, (title, unit, series) in zip(panels, lines):
+        if any(series.values()):
+            lined(panel, series)
+            described(panel, title, unit)
+            panel.set_xlabel("cached sessions")
+        else:
+            panel.set_axis_off()
     return made
 
 
@@ -182,12 +193,14 @@ def signing(figures):
 def bars(panel, names, values, colours):
     drawn = panel.bar(range(len(names)), values, color=colours[: len(names)], width=0.7)
     panel.set_xticks(range(len(names)), names)
+    panel.margins(y=0.18)
     panel.bar_label(drawn, [figure(value) for value in values], padding=2, fontsize=8)
 
 
 def grouped(panel, names, series, colours, notes=None):
     """For each name one bar of each series, side by side, each with its value."""
     width = 0.84 / len(series)
+    panel.margins(y=0.18)
     for number, ((title, values), colour) in enumerate(zip(series.items(), colours)):
         places = [at + (number - (len(series) - 1) / 2) * width for at in range(len(names))]
         drawn = panel.bar(places, values, width * 0.94, color=colour, label=title)
@@ -198,20 +211,39 @@ def grouped(panel, names, series, colours, notes=None):
     panel.set_xticks(range(len(names)), names)
 
 
-def marked(panel, xs, ys):
-    panel.plot(xs, ys, color=OURS, marker="o")
-    for x, y in zip(xs, ys):
-        panel.annotate(figure(y), (x, y), textcoords="offset points", xytext=(0, 7), ha="center", fontsize=8)
+def lined(panel, series):
+    """Over numbers of sessions, of which ten times as many are one step."""
+    for number, ((title, pairs), colour) in enumerate(zip(series.items(), [OURS, BESIDE])):
+        panel.plot(*zip(*pairs), color=colour, marker="o", label=title)
+        for x, y in pairs:
+            # The second line's values below, where the first one's are not.
+            panel.annotate(
+                figure(y), (x, y), textcoords="offset points", xytext=(0, -14 if number else 7), ha="center", fontsize=8
+            )
+    counts = [x for pairs in series.values() for x, _ in pairs]
+    panel.set_xscale("log")
+    panel.set_xlim(min(counts) / 3, max(counts) * 3)
+    panel.xaxis.set_major_formatter(FuncFormatter(short))
+    panel.set_ylim(0, 1.3 * max(y for pairs in series.values() for _, y in pairs))
+    if len(series) > 1:
+        panel.legend(frameon=False, fontsize=8, loc="lower right")
+
+
+def short(count, _):
+    """10k instead of 10,000: many stand side by side."""
+    for size, unit in [(1_000_000, "M"), (1_000, "k")]:
+        if count >= size:
+            return f"{count / size:g}{unit}"
+    return f"{count:g}"
 
 
 def described(panel, title, unit, legend=False):
     panel.set_title(title, loc="left")
     panel.set_ylabel(unit)
     panel.grid(axis="y", color="#e3e3e3", linewidth=0.7)
-    panel.margins(y=0.18)
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     if legend:
-        panel.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+        panel.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, frameon=False, fontsize=8, borderpad=0, columnspacing=1)
 
 
 PLOTS = {
@@ -219,6 +251,6 @@ PLOTS = {
     "tokens": Plot("Signed tokens per second, by algorithm: the proxy, jose, and the guide's way", ["http"], tokens),
     "signing": Plot("A signature, a new token and a kept one, by algorithm", ["signing"], signing),
     "auth": Plot("auth() with a token: calls per second and p99, the guide's way and through the proxy", ["auth"], auth),
-    "sessions": Plot("Cost of a read and resident memory, by the number of cached sessions", ["http"], sessions),
+    "sessions": Plot("Cost of a read and resident memory, by the number of cached sessions", ["http", "cache"], sessions),
     "memory": Plot("Resident memory of an idle connection and of a relayed socket", ["http", "sockets"], memory),
 }

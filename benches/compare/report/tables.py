@@ -5,7 +5,7 @@ from text import figure, header, line, not_measured, ratio, time
 
 ALGORITHMS = ["RS256", "ES256", "EdDSA"]
 INSTRUCTIONS = {
-    "avx512ifma": "RSA by vectors (without it an RS256 signature takes several times as long)",
+    "avx512ifma": "RSA by vectors; without it an RS256 signature takes longer",
     "sha_ni": "SHA-256 in hardware",
 }
 SUBJECTS_OF_AUTH = {
@@ -52,13 +52,13 @@ def machines(files):
 
 
 def provenance(files):
-    yield from header(["measurement", "commit", "measured", "processors wanted by others just before", ""])
+    yield from header(["measurement", "commit", "measured", "processors that others kept busy just before", ""])
     for name, file in files.items():
         remarks = [
             "**a quick run: its figures mean little**" if file["quick"] else "",
             "the binary was given, not built from the commit" if file["binary"] == "given" and name in WITH_BINARY else "",
         ]
-        yield line([f"`{name}`", file["commit"], file["date"], file["loadBefore"], "; ".join(filter(None, remarks))])
+        yield line([f"`{name}`", file["commit"], file["date"], file["busyBefore"], "; ".join(filter(None, remarks))])
 
 
 WITH_BINARY = ["http", "auth", "sockets", "calls", "bench"]
@@ -127,7 +127,9 @@ def signing(figures):
     works = ["signature by aws-lc-rs alone", "token, new", "token, given again", "bearer, read"]
     lines = list(header(["", *ALGORITHMS], 1))
     for work in works:
-        lines.append(line([work, *(time(figures.median_ns("signing", f"sign {algorithm}/{work}")) for algorithm in ALGORITHMS)]))
+        lines.append(
+            line([work, *(time(figures.median_ns("signing", f"sign {algorithm}/{work}")) for algorithm in ALGORITHMS)])
+        )
     return lines
 
 
@@ -167,7 +169,16 @@ def auth(figures):
     rows = figures.result("auth").get("rows", [])
     if not rows:
         return not_measured("auth")
-    head = ["", "calls/s", "p50 ms", "p99 ms", "Node CPU ms", "proxy CPU ms", "all CPU by the proxy's way", "calls of the deployment"]
+    head = [
+        "",
+        "calls/s",
+        "p50 ms",
+        "p99 ms",
+        "Node CPU ms",
+        "proxy CPU ms",
+        "all CPU by the proxy's way",
+        "calls of the deployment",
+    ]
     lines = list(header(["load", *head], 2))
     last = None
     for row in rows:
@@ -247,7 +258,9 @@ def unbarred(figures):
         if "proxy" not in half:
             continue
         others = ", ".join(f"{name} {figure(told['p99Ms'])}" for name, told in half.items() if name != "proxy")
-        lines.append(line([f"`{row['name']}`", row["mode"], f"{half['proxy']['requestsPerSecond']:,.0f}", figure(half["proxy"]["p99Ms"]), others]))  # fmt: skip
+        ours = half["proxy"]
+        cells = [f"`{row['name']}`", row["mode"], f"{ours['requestsPerSecond']:,.0f}", figure(ours["p99Ms"]), others]
+        lines.append(line(cells))
     if not figures.http_rows():
         lines.append(line(["all rows", "", "", NOT_MEASURED, ""]))
     return lines

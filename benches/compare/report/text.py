@@ -35,4 +35,5 @@ def line(cells):
 
 
 def not_measured(command):
-    return [f"*{NOT_MEASURED[0].upper()}{NOT_MEASURED[1:]}: `benches/compare/report/run measure {command}`.*"]
+    command = " ".join(filter(None, ["benches/compare/report/run measure", command]))
+    return [f"*{NOT_MEASURED[0].upper()}{NOT_MEASURED[1:]}: `{command}`.*"]
