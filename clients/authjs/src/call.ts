@@ -1,8 +1,8 @@
 import { ConvexAuthProxyError } from "./error.js";
 import { sendByFetch } from "./fetch.js";
 import { jsonOf } from "./json.js";
+import { isNode, sendByNode } from "./node.js";
 import { destinationOf, type ConvexAuthProxyOptions } from "./options.js";
-import { sendBySocket } from "./socket.js";
 import { codeOf, NoAnswer, type Answer, type Outgoing } from "./transport.js";
 
 export interface Call {
@@ -10,7 +10,8 @@ export interface Call {
   method: string;
   /** Below the listener's URL, without a slash at its start. */
   path: string;
-  kind: Outgoing["kind"];
+  /** A mutation is sent once, whatever happens. */
+  kind: "query" | "mutation";
   body: Record<string, unknown>;
 }
 
@@ -18,19 +19,23 @@ export interface Call {
 export async function call(options: ConvexAuthProxyOptions, { method, path, kind, body }: Call): Promise<unknown> {
   const destination = destinationOf(options, method);
   const { token, socketPath, timeoutMs } = destination;
-  const outgoing: Outgoing = {
+  const outgoing = {
     url: `${destination.url}/${path}`,
     headers: { "content-type": "application/json", ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
     body: jsonOf(body, method),
-    kind,
   };
-  const send = (signal: AbortSignal) =>
-    socketPath === undefined ? sendByFetch(outgoing, destination.fetch, signal) : sendBySocket(outgoing, socketPath, signal);
+  const byNode = socketPath !== undefined || (destination.fetch === undefined && isNode());
+  const send = (connection: Outgoing["connection"], signal: AbortSignal) =>
+    byNode
+      ? sendByNode({ ...outgoing, connection }, socketPath, signal)
+      : sendByFetch({ ...outgoing, connection }, destination.fetch, signal);
   const twice = async (signal: AbortSignal) => {
+    if (kind === "mutation") return send("own", signal);
     try {
-      return await send(signal);
+      return await send("kept", signal);
     } catch (error) {
-      if (kind === "query" && error instanceof NoAnswer && error.isBroken && !signal.aborted) return send(signal);
+      // The other kept ones may be broken too, as when the proxy was started anew.
+      if (error instanceof NoAnswer && error.isBroken && !signal.aborted) return send("own", signal);
       throw error;
     }
   };

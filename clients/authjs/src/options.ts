@@ -1,12 +1,12 @@
 import { ConvexAuthProxyError } from "./error.js";
-import { nodeHttp } from "./socket.js";
+import { hasNodeHttp } from "./node.js";
 
 export interface ConvexAuthProxyOptions {
   /** The adapter listener's URL, with a path where it has one. Default: the environment's `CONVEX_ADAPTER_URL`. */
   url?: string | undefined;
   /** One of the proxy's `adapter.tokens`. Default: the environment's `CONVEX_ADAPTER_TOKEN`; none is sent without. */
   token?: string | undefined;
-  /** Used instead of the global `fetch`. Not together with `socketPath`. */
+  /** Sends every call. Default: Node's own HTTP client, elsewhere the global `fetch`. Not together with `socketPath`. */
   fetch?: typeof fetch | undefined;
   /** The adapter listener's unix socket. Node only; `url` then gives no more than `Host` and path, and may be left out. */
   socketPath?: string | undefined;
@@ -36,7 +36,7 @@ export function destinationOf(options: ConvexAuthProxyOptions, method: string): 
   if (socketPath !== undefined && options.fetch !== undefined) {
     throw refuse("`socketPath` and `fetch` exclude each other");
   }
-  if (socketPath !== undefined && nodeHttp() === undefined) throw refuse("`socketPath` needs Node.js 20.16 or later");
+  if (socketPath !== undefined && !hasNodeHttp()) throw refuse("`socketPath` needs Node.js 20.16 or later");
   if (!(timeoutMs > 0 && timeoutMs <= LONGEST_TIMEOUT_MS)) {
     throw refuse("`timeoutMs` must be a number of milliseconds above 0 and below 2^31");
   }

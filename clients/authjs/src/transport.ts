@@ -3,8 +3,12 @@ export interface Outgoing {
   url: string;
   headers: Record<string, string>;
   body: string;
-  /** A mutation is sent once, whatever happens. */
-  kind: "query" | "mutation";
+  /**
+   * A kept connection may be closed by the other side in the moment of its use, so only what may be sent again takes one.
+   *
+   * `fetch` cannot be told: it takes which it likes.
+   */
+  connection: "kept" | "own";
 }
 
 export interface Answer {

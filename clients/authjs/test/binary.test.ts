@@ -23,10 +23,12 @@ before(async () => {
 after(() => Promise.all([overHttp, overSocket, withToken].map((proxy) => proxy?.stop())));
 
 const byHttp = () => ConvexAuthProxyAdapter({ url: overHttp.adapterUrl });
+const byFetch = () => ConvexAuthProxyAdapter({ url: overHttp.adapterUrl, fetch });
 const bySocket = () => ConvexAuthProxyAdapter({ socketPath: overSocket.socketPath });
 const byToken = () => ConvexAuthProxyAdapter({ url: withToken.adapterUrl, token: "a-token-of-the-tests" });
 
 describeContract("over HTTP", byHttp, skip);
+describeContract("over HTTP by fetch", byFetch, skip);
 describeContract("over a unix socket", bySocket, skip);
 
 test("where callers need a token, one with it is served and one without is told", { skip }, async () => {
@@ -46,6 +48,7 @@ test("an argument that the proxy refuses is told by its name and without its val
 
 for (const [way, make, options] of [
   ["over HTTP", byHttp, () => ({ url: overHttp.adapterUrl })],
+  ["over HTTP by fetch", byFetch, () => ({ url: overHttp.adapterUrl, fetch })],
   ["over a unix socket", bySocket, () => ({ socketPath: overSocket.socketPath })],
 ] as const) {
   test(`Auth.js signs up by a link, stays, gives a token for Convex, and signs out, ${way}`, { skip }, async () => {

@@ -31,14 +31,6 @@ test("a given fetch wins over the global one, and is told neither to cache nor t
   });
 });
 
-test("the global fetch is looked up at every call", async (t) => {
-  const adapter = ConvexAuthProxyAdapter({ url: "http://localhost" });
-  const { calls, fetch } = noting();
-  t.mock.method(globalThis, "fetch", fetch);
-  await adapter.getUser("1");
-  assert.equal(calls.length, 1);
-});
-
 test("bundled for a browser or an edge runtime it asks for no module, and runs without `process`", async () => {
   const { outputFiles } = await build({
     stdin: {

@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
-import { createServer, type Server, type Socket } from "node:net";
-import type { AddressInfo } from "node:net";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 
 import { ConvexAuthProxyAdapter, ConvexAuthProxyError, type ConvexAuthProxyOptions } from "convex-auth-proxy-adapter";
 
 import { answering, fakeProxy, json } from "./lib/fake-proxy.js";
+import { fullServer, rawServer } from "./lib/raw-server.js";
+import { WAYS } from "./lib/ways.js";
 
 const SECRET = "s3cr3t-of-the-user";
-const adapterAt = (url: string, options: ConvexAuthProxyOptions = {}) => ConvexAuthProxyAdapter({ url, ...options });
 
 /** The error that a call fails with, once it is known to be of the right kind and to quote nothing. */
 async function failureOf(call: Promise<unknown> | unknown): Promise<ConvexAuthProxyError> {
@@ -20,34 +19,133 @@ async function failureOf(call: Promise<unknown> | unknown): Promise<ConvexAuthPr
   return error;
 }
 
-test("a refusal has the proxy's code, message and status, and the method's name", async (t) => {
-  const proxy = await fakeProxy(t, (_, response) => json(response, 404, { code: "UserNotFound", message: "there is no such user" }));
-  const error = await failureOf(adapterAt(proxy.url).updateUser({ id: SECRET }));
-  assert.deepEqual(
-    [error.code, error.status, error.method, error.message],
-    ["UserNotFound", 404, "updateUser", "updateUser: there is no such user"],
-  );
-});
+for (const [way, options] of WAYS) {
+  const adapterAt = (url: string, more: ConvexAuthProxyOptions = {}) => ConvexAuthProxyAdapter({ url, ...options, ...more });
 
-test("an outage that the proxy tells is an error, never null, and is asked for once", async (t) => {
-  const proxy = await fakeProxy(t, (_, response) => json(response, 502, { code: "UpstreamUnreachable", message: "no deployment" }));
-  const error = await failureOf(adapterAt(proxy.url).getSessionAndUser(SECRET));
-  assert.deepEqual([error.code, error.status], ["UpstreamUnreachable", 502]);
-  assert.equal(proxy.received.length, 1);
-});
+  test(`a refusal has the proxy's code, message and status, and the method's name, ${way}`, async (t) => {
+    const proxy = await fakeProxy(t, (_, response) => json(response, 404, { code: "UserNotFound", message: "there is no such user" }));
+    const error = await failureOf(adapterAt(proxy.url).updateUser({ id: SECRET }));
+    assert.deepEqual(
+      [error.code, error.status, error.method, error.message],
+      ["UserNotFound", 404, "updateUser", "updateUser: there is no such user"],
+    );
+  });
 
-for (const [what, status, body] of [
-  ["a page with status 200", 200, `<html>${SECRET}</html>`],
-  ["a page with status 502", 502, `<html>${SECRET}</html>`],
-  ["an empty answer", 200, ""],
-  ["an empty 204", 204, ""],
-  ["foreign JSON with status 500", 500, `{"error":"${SECRET}"}`],
-  ["a list with status 500", 500, `["${SECRET}"]`],
-] as const) {
-  test(`${what} is unreadable`, async (t) => {
-    const proxy = await fakeProxy(t, (_, response) => response.writeHead(status).end(body));
-    const error = await failureOf(adapterAt(proxy.url).getUser(SECRET));
-    assert.deepEqual([error.code, error.status, error.cause], ["Unreadable", status, undefined]);
+  test(`an outage that the proxy tells is an error, never null, and is asked for once, ${way}`, async (t) => {
+    const proxy = await fakeProxy(t, (_, response) => json(response, 502, { code: "UpstreamUnreachable", message: "no deployment" }));
+    const error = await failureOf(adapterAt(proxy.url).getSessionAndUser(SECRET));
+    assert.deepEqual([error.code, error.status], ["UpstreamUnreachable", 502]);
+    assert.equal(proxy.received.length, 1);
+  });
+
+  for (const [what, status, body] of [
+    ["a page with status 200", 200, `<html>${SECRET}</html>`],
+    ["a page with status 502", 502, `<html>${SECRET}</html>`],
+    ["an empty answer", 200, ""],
+    ["an empty 204", 204, ""],
+    ["foreign JSON with status 500", 500, `{"error":"${SECRET}"}`],
+    ["a list with status 500", 500, `["${SECRET}"]`],
+  ] as const) {
+    test(`${what} is unreadable, ${way}`, async (t) => {
+      const proxy = await fakeProxy(t, (_, response) => response.writeHead(status).end(body));
+      const error = await failureOf(adapterAt(proxy.url).getUser(SECRET));
+      assert.deepEqual([error.code, error.status, error.cause], ["Unreadable", status, undefined]);
+    });
+  }
+
+  test(`a redirect is not followed, ${way}`, async (t) => {
+    const elsewhere = await fakeProxy(t, answering({ getUser: { id: "1" } }));
+    for (const status of [301, 307, 308]) {
+      const proxy = await fakeProxy(t, (_, response) => response.writeHead(status, { location: `${elsewhere.url}/adapter/getUser` }).end());
+      const error = await failureOf(adapterAt(proxy.url).getUser(SECRET));
+      assert.deepEqual([error.code, error.status], ["Unreadable", status]);
+    }
+    assert.equal(elsewhere.received.length, 0);
+  });
+
+  test(`a port where nobody listens is unreachable, with the cause, ${way}`, async (t) => {
+    const gone = await rawServer(t, () => {});
+    gone.server.close();
+    const error = await failureOf(adapterAt(gone.url).getUser(SECRET));
+    assert.deepEqual([error.code, error.status], ["Unreachable", undefined]);
+    assert.match(error.message, /ECONNREFUSED/);
+    assert.ok(error.cause instanceof Error);
+  });
+
+  test(`a call ends at its time limit when the proxy does not answer, ${way}`, async (t) => {
+    const proxy = await fakeProxy(t, () => {});
+    const error = await failureOf(adapterAt(proxy.url, { timeoutMs: 50 }).getUser(SECRET));
+    assert.deepEqual([error.code, error.status], ["Timeout", undefined]);
+    assert.equal(proxy.received.length, 1, "a query is not sent again after its time is over");
+  });
+
+  test(`the time limit covers the body of the answer, ${way}`, async (t) => {
+    const proxy = await fakeProxy(t, (_, response) => void response.writeHead(200).write('{"id":'));
+    assert.equal((await failureOf(adapterAt(proxy.url, { timeoutMs: 50 }).getUser(SECRET))).code, "Timeout");
+  });
+
+  test(`the time limit covers the connecting, ${way}`, async (t) => {
+    const error = await failureOf(adapterAt(await fullServer(t), { timeoutMs: 50 }).getUser(SECRET));
+    assert.deepEqual([error.code, error.status], ["Timeout", undefined]);
+  });
+
+  test(`a connection whose call ran out of time is not used again, ${way}`, async (t) => {
+    const proxy = await fakeProxy(t, (_, response) => void response.writeHead(200).write("nu"));
+    assert.equal((await failureOf(adapterAt(proxy.url, { timeoutMs: 50 }).getUser(SECRET))).code, "Timeout");
+    proxy.respond((_, response) => json(response, 200, null));
+    assert.equal(await adapterAt(proxy.url).getUser("1"), null);
+    assert.deepEqual(proxy.received.map(({ connection }) => connection), [0, 1]);
+  });
+
+  test(`a mutation is sent once, also when the connection breaks after it was read, ${way}`, async (t) => {
+    const proxy = await rawServer(t, (socket) => socket.destroy());
+    const error = await failureOf(adapterAt(proxy.url).deleteSession(SECRET));
+    assert.equal(error.code, "Unreachable");
+    assert.equal(proxy.requests(), 1);
+  });
+
+  test(`a query is sent a second time when its connection breaks before an answer, and not a third, ${way}`, async (t) => {
+    const proxy = await rawServer(t, (socket) => socket.destroy());
+    assert.equal((await failureOf(adapterAt(proxy.url).getSessionAndUser(SECRET))).code, "Unreachable");
+    assert.equal(proxy.requests(), 2);
+  });
+
+  test(`a query whose first connection breaks succeeds on the second, ${way}`, async (t) => {
+    const proxy = await rawServer(t, (socket, nth) =>
+      nth === 1 ? socket.destroy() : socket.end("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nnull"),
+    );
+    assert.equal(await adapterAt(proxy.url).getUser("1"), null);
+    assert.equal(proxy.requests(), 2);
+  });
+
+  test(`a query is not sent again once its answer has begun, ${way}`, async (t) => {
+    const proxy = await rawServer(t, (socket) => socket.end("HTTP/1.1 200 OK\r\ncontent-length: 400\r\n\r\n{"));
+    assert.equal((await failureOf(adapterAt(proxy.url).getUser(SECRET))).code, "Unreachable");
+    assert.equal(proxy.requests(), 1);
+  });
+
+  test(`nor when the connection is reset in the midst of it, ${way}`, async (t) => {
+    const proxy = await rawServer(t, (socket) => {
+      socket.write("HTTP/1.1 200 OK\r\ncontent-length: 400\r\n\r\n{");
+      setTimeout(() => socket.resetAndDestroy(), 20);
+    });
+    assert.equal((await failureOf(adapterAt(proxy.url).getUser(SECRET))).code, "Unreachable");
+    assert.equal(proxy.requests(), 1);
+  });
+
+  for (const [what, bytes] of [
+    ["text that is no HTTP", `${SECRET}\r\n\r\n`],
+    ["a head without end", `HTTP/1.1 200 OK\r\nlong: ${"x".repeat(40_000)}\r\n\r\n`],
+  ] as const) {
+    test(`${what} is no answer, ${way}`, async (t) => {
+      const proxy = await rawServer(t, (socket) => socket.end(bytes));
+      assert.equal((await failureOf(adapterAt(proxy.url).getUser(SECRET))).code, "Unreachable");
+    });
+  }
+
+  test(`a change of protocol is no answer, and is told at once, ${way}`, async (t) => {
+    const proxy = await rawServer(t, (socket) => void socket.write("HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n"));
+    assert.equal((await failureOf(adapterAt(proxy.url, { timeoutMs: 2000 }).getUser(SECRET))).code, "Unreachable");
   });
 }
 
@@ -66,24 +164,14 @@ for (const [method, args, answer] of [
 ] as const) {
   test(`${method} does not take ${JSON.stringify(answer)} for what the contract promises`, async (t) => {
     const proxy = await fakeProxy(t, answering({ [method]: answer }));
-    const adapter = adapterAt(proxy.url) as unknown as Record<string, (...args: readonly unknown[]) => Promise<unknown>>;
+    const adapter = ConvexAuthProxyAdapter({ url: proxy.url }) as unknown as Record<string, (...args: readonly unknown[]) => Promise<unknown>>;
     assert.equal((await failureOf(adapter[method]!(...args))).code, "Unreadable");
   });
 }
 
-test("a redirect is not followed", async (t) => {
-  const elsewhere = await fakeProxy(t, answering({ getUser: { id: "1" } }));
-  for (const status of [301, 307, 308]) {
-    const proxy = await fakeProxy(t, (_, response) => response.writeHead(status, { location: `${elsewhere.url}/adapter/getUser` }).end());
-    const error = await failureOf(adapterAt(proxy.url).getUser(SECRET));
-    assert.deepEqual([error.code, error.status], ["Unreadable", status]);
-  }
-  assert.equal(elsewhere.received.length, 0);
-});
-
 test("values that JSON cannot carry are refused before anything is sent", async (t) => {
   const proxy = await fakeProxy(t, answering({}));
-  const adapter = adapterAt(proxy.url);
+  const adapter = ConvexAuthProxyAdapter({ url: proxy.url });
   const circle: Record<string, unknown> = {};
   circle.circle = circle;
   const calls: [member: string, call: () => unknown][] = [
@@ -122,43 +210,9 @@ for (const [what, options, expected] of [
   });
 }
 
-test("a port where nobody listens is unreachable, with the cause", async (t) => {
-  const gone = await rawServer(t, () => {});
-  gone.server.close();
-  const error = await failureOf(adapterAt(gone.url).getUser(SECRET));
-  assert.deepEqual([error.code, error.status], ["Unreachable", undefined]);
-  assert.match(error.message, /ECONNREFUSED/);
-  assert.ok(error.cause instanceof Error);
-});
-
-test("a call ends at its time limit when the proxy does not answer", async (t) => {
-  const proxy = await fakeProxy(t, () => {});
-  const error = await failureOf(adapterAt(proxy.url, { timeoutMs: 50 }).getUser(SECRET));
-  assert.deepEqual([error.code, error.status], ["Timeout", undefined]);
-  assert.equal(proxy.received.length, 1, "a query is not sent again after its time is over");
-});
-
-test("the time limit covers the body of the answer", async (t) => {
-  const proxy = await fakeProxy(t, (_, response) => void response.writeHead(200).write('{"id":'));
-  assert.equal((await failureOf(adapterAt(proxy.url, { timeoutMs: 50 }).getUser(SECRET))).code, "Timeout");
-});
-
 test("a fetch that does not heed its signal is not waited for", async () => {
   const deaf = () => new Promise<Response>(() => {});
-  assert.equal((await failureOf(adapterAt("http://localhost", { fetch: deaf, timeoutMs: 20 }).getUser(SECRET))).code, "Timeout");
-});
-
-test("a mutation is sent once, also when the connection breaks after it was read", async (t) => {
-  const proxy = await rawServer(t, (socket) => socket.destroy());
-  const error = await failureOf(adapterAt(proxy.url).deleteSession(SECRET));
-  assert.equal(error.code, "Unreachable");
-  assert.equal(proxy.requests(), 1);
-});
-
-test("a query is sent a second time when its connection breaks before an answer, and not a third", async (t) => {
-  const proxy = await rawServer(t, (socket) => socket.destroy());
-  assert.equal((await failureOf(adapterAt(proxy.url).getSessionAndUser(SECRET))).code, "Unreachable");
-  assert.equal(proxy.requests(), 2);
+  assert.equal((await failureOf(ConvexAuthProxyAdapter({ url: "http://localhost", fetch: deaf, timeoutMs: 20 }).getUser(SECRET))).code, "Timeout");
 });
 
 test("a query is not sent again where there was no connection to break", async () => {
@@ -167,38 +221,6 @@ test("a query is not sent again where there was no connection to break", async (
     count++;
     throw new TypeError("fetch failed", { cause: Object.assign(new Error("refused"), { code: "ECONNREFUSED" }) });
   };
-  assert.equal((await failureOf(adapterAt("http://localhost", { fetch: refusing }).getUser(SECRET))).code, "Unreachable");
+  assert.equal((await failureOf(ConvexAuthProxyAdapter({ url: "http://localhost", fetch: refusing }).getUser(SECRET))).code, "Unreachable");
   assert.equal(count, 1);
 });
-
-test("a query whose first connection breaks succeeds on the second", async (t) => {
-  const proxy = await rawServer(t, (socket, nth) =>
-    nth === 1 ? socket.destroy() : socket.end("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nnull"),
-  );
-  assert.equal(await adapterAt(proxy.url).getUser("1"), null);
-  assert.equal(proxy.requests(), 2);
-});
-
-test("a query is not sent again once its answer has begun", async (t) => {
-  const proxy = await rawServer(t, (socket) => socket.end("HTTP/1.1 200 OK\r\ncontent-length: 400\r\n\r\n{"));
-  assert.equal((await failureOf(adapterAt(proxy.url).getUser(SECRET))).code, "Unreachable");
-  assert.equal(proxy.requests(), 1);
-});
-
-/** A server of bytes: it reads a request whole, then does as told. */
-async function rawServer(t: TestContext, onRequest: (socket: Socket, nth: number) => void) {
-  let count = 0;
-  const server: Server = createServer((socket) => {
-    let text = "";
-    socket.on("error", () => {});
-    socket.on("data", (chunk) => {
-      text += chunk.toString();
-      const length = Number(/content-length: (\d+)/i.exec(text)?.[1] ?? Number.NaN);
-      const body = text.indexOf("\r\n\r\n") + 4;
-      if (body >= 4 && text.length - body >= length) onRequest(socket, ++count);
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => void server.close());
-  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests: () => count };
-}

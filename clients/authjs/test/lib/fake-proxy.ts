@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
+import { promisify } from "node:util";
 
 export interface Received {
   path: string;
@@ -18,12 +19,14 @@ export interface FakeProxy {
   received: Received[];
   /** Replaces what answers from now on. */
   respond: (respond: Respond) => void;
+  /** How many are open. */
+  connections: () => Promise<number>;
 }
 
 /** A real HTTP server that answers every request with `respond`, on a port of the system's choice or on a unix socket. */
 export async function fakeProxy(t: TestContext, respond: Respond, socketPath?: string): Promise<FakeProxy> {
   const received: Received[] = [];
-  const connections = new Map<unknown, number>();
+  const numbers = new Map<unknown, number>();
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -33,19 +36,22 @@ export async function fakeProxy(t: TestContext, respond: Respond, socketPath?: s
       headers: request.headers,
       text,
       body: text === "" ? undefined : JSON.parse(text),
-      connection: connections.get(request.socket) ?? -1,
+      connection: numbers.get(request.socket) ?? -1,
     };
     received.push(one);
     respond(one, response);
   });
-  server.on("connection", (socket) => connections.set(socket, connections.size));
+  // A client that leaves idle connections open is to be seen.
+  server.keepAliveTimeout = 0;
+  server.on("connection", (socket) => numbers.set(socket, numbers.size));
   await new Promise<void>((resolve) => (socketPath ? server.listen(socketPath, resolve) : server.listen(0, "127.0.0.1", resolve)));
   t.after(() => {
     server.closeAllConnections();
     server.close();
   });
   const url = socketPath ? "http://localhost" : `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { url, received, respond: (next) => (respond = next) };
+  const connections = promisify(server.getConnections.bind(server));
+  return { url, received, respond: (next) => (respond = next), connections };
 }
 
 export function json(response: ServerResponse, status: number, body: unknown): void {
