@@ -121,7 +121,11 @@ impl Proxy {
                 let WholeAnswer { status, content_type, body } = whole?;
                 // Copies: what came are parts of the connection's buffer, which would be kept for as long as the session is.
                 let body = Bytes::copy_from_slice(&scrub.clean(body));
-                let content_type = HeaderValue::from_bytes(content_type.as_bytes()).unwrap_or(JSON);
+                let content_type = if content_type == JSON {
+                    JSON
+                } else {
+                    HeaderValue::from_bytes(content_type.as_bytes()).unwrap_or(JSON)
+                };
                 let reading = Reading::read(status, &body, &token, session);
                 if matches!(reading, Reading::Unreadable) {
                     return Err(Rejection::UpstreamUnreadable);

@@ -3,6 +3,8 @@
 //! Works on spans, never on a tree. The one invariant: a value that the contract does not name leaves byte for byte as it
 //! came, and in what leaves there is exactly one `secret`, the proxy's own.
 
+use std::io::Write;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
@@ -149,7 +151,8 @@ impl<'a> Nested<'a> {
             object.name(member.name_text);
             match self.millis {
                 Some(millis) if date.is_some_and(|field| member.name == field.name) => {
-                    object.out.extend_from_slice(millis.to_string().as_bytes());
+                    // A `Vec` takes all bytes.
+                    let _ = write!(object.out, "{millis}");
                 }
                 _ => object.out.extend_from_slice(member.value.as_bytes()),
             }

@@ -26,7 +26,7 @@ use crate::{clock::Now, config, error::Rejection, permit::SecretHeld};
 /// It never gives a null or an error from memory, nothing past `session.expires`, nothing older than `cache.ttl`, and nothing that a
 /// write through this proxy may have changed.
 pub struct SessionCache {
-    entries: moka::sync::Cache<CacheKey, Arc<Entry>, BuildHasherDefault<Hashed>>,
+    entries: moka::sync::Cache<CacheKey, Entry, BuildHasherDefault<Hashed>>,
     reads: Mutex<HashMap<CacheKey, ReadUnderWay>>,
     coherence: Arc<Coherence>,
     time_to_live: Duration,
@@ -90,6 +90,8 @@ pub enum Source {
 /// An answer, or why there is none. Shared by all who wait for it.
 pub type ReadResult = Result<Arc<SessionAnswer>, Rejection>;
 
+/// Moka gives out copies: an answer behind one pointer, and three numbers.
+#[derive(Clone)]
 struct Entry {
     answer: Arc<SessionAnswer>,
     stamp: Stamp,
@@ -207,7 +209,7 @@ impl SessionCache {
         let is_good = now.steady < entry.fresh_until
             && entry.answer.live(now.wall).is_some()
             && self.coherence.is_true(entry.stamp, &key.session, entry.user);
-        is_good.then(|| Arc::clone(&entry.answer))
+        is_good.then_some(entry.answer)
     }
 
     fn join_or_begin<Fetch, Fetched>(
@@ -252,7 +254,7 @@ impl SessionCache {
         if is_small && !self.time_to_live.is_zero() && self.coherence.is_true(stamp, &key.session, user) {
             let fresh_until = begun.steady + self.time_to_live;
             let entry = Entry { answer: Arc::clone(answer), stamp, user, fresh_until };
-            self.entries.insert(key, Arc::new(entry));
+            self.entries.insert(key, entry);
         }
     }
 }
