@@ -181,5 +181,10 @@ fn proof() -> SecretHeld {
     Permitted::decide(call, Listener::Public, &policy).expect("permitted").adapter().expect("the adapter's").proof
 }
 
-criterion_group!(benches, hit, miss, coalesced, invalidation);
+criterion_group! {
+    name = benches;
+    // There are many, and what takes a microsecond is done often enough in two seconds.
+    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    targets = hit, miss, coalesced, invalidation
+}
 criterion_main!(benches);

@@ -7,7 +7,7 @@
     reason = "the inputs are written here, and each is proved before it is measured"
 )]
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
 use convex_auth_proxy::{
     adapter::{
@@ -186,5 +186,10 @@ fn nested(row: Row) -> Value {
     }
 }
 
-criterion_group!(benches, convex_in, wire_in, wire_out);
+criterion_group! {
+    name = benches;
+    // There are many, and what takes a microsecond is done often enough in two seconds.
+    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    targets = convex_in, wire_in, wire_out
+}
 criterion_main!(benches);

@@ -4,6 +4,8 @@
 //! its limit; who must make it dearer raises it and says why. Counted with the system's allocator, since what the product's does is not
 //! ours to guard. DHAT tells the allocations beside: "Total blocks".
 //!
+//! The counts are those of one compiler and of the processor that Valgrind shows (with AVX2): another compiler may need other limits.
+//!
 //! Needs valgrind, and `gungraun-runner` in the version of the library.
 
 #![allow(

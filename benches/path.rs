@@ -4,7 +4,7 @@
 
 #![expect(clippy::expect_used, reason = "a bench that cannot be set up must stop")]
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
 use convex_auth_proxy::{
     classify::{Envelope, FunctionPath, Lane, Listener},
@@ -80,5 +80,10 @@ fn policy() -> Adapter {
     }
 }
 
-criterion_group!(benches, path, call);
+criterion_group! {
+    name = benches;
+    // There are many, and what takes a microsecond is done often enough in two seconds.
+    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    targets = path, call
+}
 criterion_main!(benches);

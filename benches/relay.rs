@@ -3,7 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a bench that cannot be set up must stop")]
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
 use convex_auth_proxy::sync::{
     conversation::{Conversation, Extent, Heard, Outputs, Turn},
@@ -120,5 +120,10 @@ fn tree(text: &[u8]) -> Value {
     serde_json::from_slice(text).expect("JSON")
 }
 
-criterion_group!(benches, client, deployment);
+criterion_group! {
+    name = benches;
+    // There are many, and what takes a microsecond is done often enough in two seconds.
+    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    targets = client, deployment
+}
 criterion_main!(benches);

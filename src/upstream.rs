@@ -43,8 +43,9 @@ pub struct Upstream {
     target: Arc<Target>,
 }
 
-/// One client for each thread that calls: a pooled connection is served by the runtime on which it was opened, and waking another thread
-/// for each call would cost as much as the call.
+/// One client for each thread that calls: a pooled connection is served by the runtime on which it was opened, nearly always that of the
+/// thread (a read that several threads wait for may be carried on by another), and waking another thread for each call would cost
+/// as much as the call.
 #[derive(Debug)]
 struct Clients {
     of_thread: ThreadLocal<HttpClient>,

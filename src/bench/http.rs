@@ -62,6 +62,8 @@ impl Served {
             ("CONVEX_AUTH_PROXY__LISTEN__ADAPTER", anywhere),
             ("CONVEX_AUTH_PROXY__LISTEN__ADMIN", ""),
             ("CONVEX_AUTH_PROXY__DEV__LISTEN", anywhere),
+            // All clients begin at once.
+            ("CONVEX_AUTH_PROXY__LIMITS__REQUESTS_IN_FLIGHT", "10000"),
             ("CONVEX_AUTH_PROXY__TOKEN__ALGORITHM", case.algorithm().name()),
         ];
         let config = config::load(&Sources::from_pairs(Mode::Dev, &pairs)).map_err(start)?;

@@ -44,7 +44,7 @@ pub struct Row {
     /// Processor time of one, in microseconds. None over HTTP: client and proxy share the process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_micros: Option<f64>,
-    /// From the request to the last byte of its answer.
+    /// From the request to the last byte of its answer, as the clients see it: all of them are one thread, and wait for it too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
     /// How often a tree of the same bytes was parsed and printed.
@@ -159,7 +159,7 @@ impl Report {
             });
             let _ = writeln!(text, "{}", (line + &beside.unwrap_or_default()).trim_end());
         }
-        text.push_str("\nAt once: threads, or connections. Over HTTP, client and proxy share this machine.\n");
+        text.push_str("\nAt once: threads, or connections. Over HTTP all clients are one thread beside the proxy's: with many processors, or where a\ntoken costs little, it is the client that is full, and its times are waits for the client.\n");
         text
     }
 }
@@ -232,7 +232,8 @@ mod tests {
         HTTP, token kept              RS256         16      61,234             0.500    0.900    0.990    0.999
         codec, getSessionAndUser out                 1   1,500,000     0.67   0.33 of the time that parsing and printing a tree takes
 
-        At once: threads, or connections. Over HTTP, client and proxy share this machine.
+        At once: threads, or connections. Over HTTP all clients are one thread beside the proxy's: with many processors, or where a
+        token costs little, it is the client that is full, and its times are waits for the client.
         ");
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     hint::black_box,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -26,14 +26,19 @@ pub(super) fn measure(case: Case) -> Result<Row, BenchProblem> {
     let minter = minter(&key);
     let now = Now::read().wall;
     check_token(&mint(&minter, &session(now, "proved"), now)?, &key, USER_ID)?;
-    let number = AtomicU64::new(0);
+    let (number, failed) = (AtomicU64::new(0), AtomicBool::new(false));
     let pace = pace(case.at_once, case.each, 1, || {
         // A session of its own for each thread: one session's tokens are made one after the other.
         let session = session(now, &format!("session-{}", number.fetch_add(1, Relaxed)));
         let minter = &minter;
-        Ok(move || _ = black_box(minter.for_session(black_box(&session), Freshness::Forced, now)))
+        let failed = &failed;
+        Ok(move || {
+            if black_box(minter.for_session(black_box(&session), Freshness::Forced, now)).is_err() {
+                failed.store(true, Relaxed);
+            }
+        })
     })?;
-    Ok(Row::new(case, pace))
+    if failed.into_inner() { Err(BenchProblem::Wrong("a token")) } else { Ok(Row::new(case, pace)) }
 }
 
 /// What a signature is made of: header and claims of a token of usual length.

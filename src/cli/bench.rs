@@ -59,6 +59,8 @@ impl Group {
 pub(super) fn run(arguments: &BenchArguments) -> ExitCode {
     // For libraries that take the process's provider; our own TLS names it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    // Client, proxy and deployment are one process: several descriptors for each connection.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     let plan = plan(arguments);
     // Hidden where standard error is no terminal.
     let bar = ProgressBar::new(u64::try_from(plan.len()).unwrap_or(u64::MAX)).with_style(style());

@@ -1,6 +1,6 @@
 //! The embedded deployment as a neighbour of the proxy: served, told of the proxy's tokens, with somebody signed in.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use http::header;
 use tokio::task::JoinHandle;
@@ -23,8 +23,7 @@ pub struct Embedded {
     shutdown: CancellationToken,
 }
 
-/// Somebody to try things as, with two sessions: one to use, one to end.
-#[derive(Debug)]
+/// Somebody to try things as, with two sessions: one to use, one to end. `Debug` does not show them.
 pub struct Visitors {
     /// `_id` of the user's row.
     pub user_id: String,
@@ -146,4 +145,10 @@ fn random_token() -> String {
     // Without randomness the keys above could not have been made either.
     let _ = aws_lc_rs::rand::fill(&mut bytes);
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl fmt::Debug for Visitors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Visitors").field("user_id", &self.user_id).finish_non_exhaustive()
+    }
 }

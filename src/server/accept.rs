@@ -11,6 +11,7 @@ use tokio::{
     sync::watch,
     time::sleep,
 };
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
     connection::Connections,
@@ -53,30 +54,47 @@ pub(super) async fn accept(
         match accepted {
             Ok(accepted) => {
                 let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
-                workers.give(|place| serve(accepted, place, app, shutdown));
+                // Counted from here on: a stop waits for those too that wait for their worker.
+                let tracked = app.track();
+                workers.give(|place| serve(accepted, (place, tracked), app, shutdown));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                // No descriptors, most likely: the connection waits in the queue, and would be tried again at once.
                 tracing::error!(target: "listen", %error, "a connection cannot be accepted");
-                sleep(Duration::from_secs(1)).await;
+                // No descriptors, or no memory: the connection waits in the queue, and would be tried again at once.
+                tokio::select! {
+                    () = sleep(Duration::from_secs(1)) => {}
+                    _ = shutdown.wait_for(|stop| *stop) => return,
+                }
             }
         }
     }
 }
 
-async fn serve(accepted: Accepted, place: Place, app: Arc<Connections>, shutdown: watch::Receiver<bool>) {
+async fn serve(
+    accepted: Accepted,
+    counted: (Place, TaskTrackerToken),
+    app: Arc<Connections>,
+    shutdown: watch::Receiver<bool>,
+) {
     match accepted.register() {
-        Ok((stream, addresses)) => app.serve(stream, addresses, place, shutdown).await,
+        Ok((stream, addresses)) => app.serve(stream, addresses, counted, shutdown).await,
         Err(error) => tracing::debug!(target: "connection", %error, "lost before it was served"),
     }
 }
 
-/// Whether it tells of a connection that went away while it waited.
+/// Whether it tells of one connection, which went away while it waited or cannot be reached any more: Linux hands such errors of the network
+/// to whoever accepts (`accept(2)`).
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::PermissionDenied
     )
 }
 

@@ -10,6 +10,8 @@ use std::{
     path::Path,
 };
 
+use socket2::{Domain, Socket as Socket2, Type};
+
 use super::accept::Listening;
 use crate::config::ListenAddress;
 
@@ -132,11 +134,18 @@ fn display(address: &ListenAddress) -> String {
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
-    // The standard library sets SO_REUSEADDR, so that a restart does not wait for old connections to fade.
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+    let socket = Socket2::new(Domain::for_address(address), Type::STREAM, None)?;
+    // So that a restart does not wait for old connections to fade.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }
+
+/// Connections that wait to be accepted; the system has a bound of its own (`net.core.somaxconn`). After a restart all clients come at once,
+/// and those who find no place try again only after a second.
+const BACKLOG: i32 = 4_096;
 
 fn bind_unix(path: &Path) -> Result<UnixListener, BindReason> {
     let directory = path.parent().ok_or(BindReason::NotASocket)?;

@@ -20,7 +20,7 @@ use tokio::{
     sync::{Semaphore, watch},
     time::timeout,
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use super::{
     Ends, Seat, Upgrade,
@@ -146,19 +146,25 @@ impl Connections {
         }
     }
 
+    /// Has a stop wait for a connection, until this is dropped.
+    pub(super) fn track(&self) -> TaskTrackerToken {
+        self.tracker.token()
+    }
+
     /// Serves one connection to its end, or to what it becomes.
     pub(super) async fn serve(
         &self,
         stream: Stream,
         addresses: Addresses,
-        place: Place,
+        counted: (Place, TaskTrackerToken),
         shutdown: watch::Receiver<bool>,
     ) {
+        let (place, tracked) = counted;
         let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
             return self.turn_away(stream).await;
         };
         let open = self.metrics.connection_opened(self.listener.name());
-        let seat = Seat::new((permit, place), open, self.tracker.token(), shutdown.clone());
+        let seat = Seat::new((permit, place), open, tracked, shutdown.clone());
         let peer = addresses.peer.map(|address| address.ip());
         let ends = Ends { listener: self.listener, peer, local: addresses.local };
         self.speak(stream, ends, shutdown, Arc::new(seat)).await;

@@ -36,8 +36,8 @@ pub(super) struct ClientStream {
     /// may be long before the client has it.
     is_delivering: bool,
     first: bool,
-    /// When the present wait began: with the connection, the first byte of a head, or the end of an answer. None until it is looked at:
-    /// most requests have come whole by then, and there is no wait.
+    /// When the present wait began: with the connection, the first byte of a head, or the end of an answer. None for a head until it is
+    /// found not to have come whole: most have, and there is no wait.
     since: Option<Instant>,
     alarm: Alarm,
     write_wait: Wait,
@@ -266,7 +266,8 @@ impl AsyncWrite for ClientStream {
         let flushed = Pin::new(&mut this.stream).poll_flush(context);
         // hyper flushes the socket only when its own buffer is empty.
         if flushed.is_ready() && std::mem::take(&mut this.is_delivering) {
-            this.since = None;
+            // Now, and not at the next look: hyper does not look again before the alarm rings.
+            this.since = Some(Instant::now());
         }
         this.watch_write(flushed, context)
     }
@@ -308,7 +309,7 @@ impl Alarm {
         Poll::Pending
     }
 
-    /// Sees to it that there is another look some time within `limit`.
+    /// Sees to it that there is another look: within `limit`, or when an earlier wait would have ended.
     fn keep(&mut self, limit: Duration, context: &mut Context<'_>) {
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep(limit)));
         while sleep.as_mut().poll(context).is_ready() {

@@ -43,7 +43,7 @@ NGINX_PASS = """
         keepalive_requests 1000000000;
     }}
     server {{
-        listen {listen} backlog=1024;
+        listen {listen} backlog=1024 reuseport;
         location / {{
             proxy_pass http://deployment;
             proxy_http_version 1.1;
@@ -64,7 +64,7 @@ class Nginx:
 def start_nginx_return(stack, rig, body, log=None):
     """Answers everything with this body."""
     [listen] = free_addresses(1)
-    server = f"server {{ listen {listen} backlog=1024; location / {{ return 200 {quoted(body)}; }} }}"
+    server = f"server {{ listen {listen} backlog=1024 reuseport; location / {{ return 200 {quoted(body)}; }} }}"
     return Nginx(start_nginx(stack, server, listen, rig.place.subject, len(rig.place.subject), log), listen)
 
 
