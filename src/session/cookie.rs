@@ -53,12 +53,21 @@ fn latin_1(value: &HeaderValue) -> String {
 /// Names and decoded values of the cookies that belong to a configured name, in their order, each name once. The others are not
 /// looked at: there may be thousands.
 fn pairs<'line>(line: &'line str, names: &[String]) -> Vec<(&'line str, String)> {
-    let mut pairs = Vec::new();
+    /// Up to here, looking through the list is cheaper than hashing.
+    const FEW: usize = 8;
+    let mut pairs: Vec<(&str, String)> = Vec::new();
     let mut known = HashSet::new();
     for piece in line.split(';') {
         let Some((name, value)) = piece.split_once('=') else { continue };
         let name = name.trim_matches([' ', '\t']);
-        if names.iter().any(|prefix| name.starts_with(prefix.as_str())) && known.insert(name) {
+        if !names.iter().any(|prefix| name.starts_with(prefix.as_str())) {
+            continue;
+        }
+        if pairs.len() == FEW {
+            known.extend(pairs.iter().map(|(name, _)| *name));
+        }
+        let is_new = if pairs.len() < FEW { pairs.iter().all(|(known, _)| *known != name) } else { known.insert(name) };
+        if is_new {
             pairs.push((name, decode(value.trim_matches([' ', '\t']))));
         }
     }
