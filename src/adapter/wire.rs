@@ -135,7 +135,7 @@ pub fn read(body: &[u8]) -> Result<Arguments<'_>, ArgumentProblem> {
     if body.get().starts_with('{') { Arguments::read(body) } else { Err(ArgumentProblem::NotAJsonObject) }
 }
 
-/// Begins a call: prepares the function that must run for what was [read](read) from its body.
+/// Begins a call: prepares the function that must run for what was [read] from its body.
 ///
 /// Dates are ISO 8601 strings or epoch milliseconds; members are null anywhere, and `nulls` drops or keeps them. A `secret` of the caller
 /// is dropped; the proxy's own stands in the arguments.
