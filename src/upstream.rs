@@ -30,7 +30,7 @@ mod socket;
 
 use self::socket::SocketConnector;
 pub use self::{
-    crossing::{CONVEX_CLIENT, Crossing, REQUEST_ID},
+    crossing::{CONVEX_CLIENT, ClientChecked, Crossing, REQUEST_ID},
     relay::{relay, relay_request},
     socket::{SocketAnswer, SocketStream},
 };

@@ -38,7 +38,7 @@ impl Proxy {
         if !caller.sends_json() {
             return Err(Rejection::NotJson);
         }
-        Crossing::check_client(&head.headers)?;
+        let client = Crossing::check_client(&head.headers)?;
         let whole = self.intake.read(arrival.ends.listener, &head.headers, body).await?;
         let calls = self.permit_all(arrival, caller, Envelope::read(lane, whole.bytes())?)?;
         if caller.credential() == Credential::None
@@ -46,7 +46,7 @@ impl Proxy {
         {
             return answer;
         }
-        let crossing = Crossing::from_caller(&head.headers)?.identified(&arrival.id);
+        let crossing = Crossing::from_caller(&head.headers, &client).identified(&arrival.id);
         let crossing = self.identify(arrival, caller, &head.headers, &calls, crossing).await?;
         let outbound = outbound::write(lane, &calls, &self.config.adapter)?;
         let scopes = calls.iter().filter_map(|permitted| self.scope(permitted)).collect();
@@ -71,7 +71,8 @@ impl Proxy {
             return Err(Rejection::NotJson);
         }
         self.intake.check_unread(&head.headers, &body)?;
-        let crossing = Crossing::from_caller(&head.headers)?.identified(&arrival.id);
+        let client = Crossing::check_client(&head.headers)?;
+        let crossing = Crossing::from_caller(&head.headers, &client).identified(&arrival.id);
         let crossing = self.identify(arrival, caller, &head.headers, &[], crossing).await?;
         let caller_failed = Arc::new(AtomicBool::new(false));
         let noted = Arc::clone(&caller_failed);

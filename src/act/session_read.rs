@@ -15,7 +15,7 @@ use crate::{
     error::{JSON, Rejection},
     permit::{Permitted, SecretHeld},
     server::Arrival,
-    session::{CacheKey, Format, LiveSession, ReadResult, Reading, SessionAnswer, SessionToken, Source},
+    session::{CacheKey, Format, LiveSession, ReadResult, Reading, SessionAnswer, SessionKey, SessionToken, Source},
     upstream::{CONVEX_CLIENT, Crossing, WholeAnswer},
 };
 
@@ -66,8 +66,9 @@ impl Proxy {
         id: &HeaderValue,
         token: &SessionToken,
     ) -> Result<Option<LiveSession>, Rejection> {
-        let key = CacheKey::new(SecretHeld::by_the_proxy(), self.session_keys.key_of(token), Format::Encoded);
-        let fetch = self.session_fetch(id, token, Format::Encoded);
+        let session = self.session_keys.key_of(token);
+        let key = CacheKey::new(SecretHeld::by_the_proxy(), session, Format::Encoded);
+        let fetch = self.session_fetch(id, token, session, Format::Encoded);
         let (result, source) = self.sessions.read_anew(key, Now::read(), fetch).await;
         self.count_read(source);
         live(&*result?)
@@ -85,9 +86,11 @@ impl Proxy {
         token: &SessionToken,
         format: Format,
     ) -> Result<Arc<SessionAnswer>, Rejection> {
-        let key = CacheKey::new(proof, self.session_keys.key_of(token), format);
+        let session = self.session_keys.key_of(token);
+        let key = CacheKey::new(proof, session, format);
         // Not the stamp of the arrival: a body may have taken its time since.
-        let (result, source) = self.sessions.read(key, Now::read(), self.session_fetch(id, token, format)).await;
+        let (result, source) =
+            self.sessions.read(key, Now::read(), self.session_fetch(id, token, session, format)).await;
         self.count_read(source);
         result
     }
@@ -105,6 +108,7 @@ impl Proxy {
         &'token self,
         id: &'token HeaderValue,
         token: &'token SessionToken,
+        session: SessionKey,
         format: Format,
     ) -> impl FnOnce() -> BoxFuture<'static, ReadResult> + 'token {
         move || {
@@ -112,7 +116,7 @@ impl Proxy {
             let metrics = Arc::clone(&self.metrics);
             let scrub = Arc::clone(&self.scrub);
             let body = self.session_call(token, format);
-            let (session, token) = (self.session_keys.key_of(token), token.clone());
+            let token = token.clone();
             let crossing = Crossing::default().identified(id);
             Box::pin(async move {
                 let started = Instant::now();

@@ -60,7 +60,8 @@ impl Proxy {
         }
         let upgrade = Upgrade::of(&head.extensions).ok_or(Rejection::UpgradeRequired)?;
         let listener = caller.listener();
-        let crossing = Crossing::from_caller(&head.headers)?.identified(&arrival.id);
+        let client = Crossing::check_client(&head.headers)?;
+        let crossing = Crossing::from_caller(&head.headers, &client).identified(&arrival.id);
         let cookie = self.socket_identity(arrival, caller, &head.headers).await?;
         let path = mounted(listener, &head.uri, &self.config.listen.base_path)?.to_owned();
         let again = cookie.is_some().then(|| (path.clone(), crossing.detached()));

@@ -242,7 +242,7 @@ pub(super) mod tests {
     use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
     use serde_json::value::RawValue;
 
-    use super::{MAX_MEMBERS, MembersProblem, find_duplicate, read_members};
+    use super::{MAX_MEMBERS, MembersProblem, find_duplicate, read_members, read_objects_in};
 
     fn spans(text: &str) -> Result<Vec<(&str, &str)>, MembersProblem> {
         Ok(read_members(text)?.iter().map(|member| (member.name_text, member.value)).collect())
@@ -258,6 +258,22 @@ pub(super) mod tests {
         assert_eq!(names, ["a", "b", "", "d"]);
         assert_eq!(spans("{}"), Ok(vec![]));
         assert_eq!(spans(" { } "), Ok(vec![]));
+    }
+
+    #[test]
+    fn of_two_objects_with_one_name_neither_is_there() {
+        let found = |text: &str| {
+            read_objects_in(text, ["session", "user"]).unwrap().map(|members| {
+                members.map(|members| members.iter().map(|member| member.value.to_owned()).collect::<Vec<_>>())
+            })
+        };
+        let one = |value: &str| Some(vec![value.to_owned()]);
+        let both = r#"{"x":[{"user":{}}],"session":{"a":1},"us\u0065r":{"b":{"session":{}}}}"#;
+        assert_eq!(found(both), [one("1"), one(r#"{"session":{}}"#)]);
+        assert_eq!(found(r#"{"session":{"a":1},"session":{"a":2}}"#), [None, None]);
+        assert_eq!(found(r#"{"session":{"a":1},"session":null,"user":{}}"#), [None, Some(vec![])]);
+        assert_eq!(found(r#"{"session":null,"session":{"a":1},"session":{"a":2},"user":7}"#), [None, None]);
+        assert!(read_objects_in("[]", ["session"]).is_err());
     }
 
     #[test]

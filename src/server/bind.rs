@@ -106,10 +106,10 @@ impl Bound {
     ///
     /// [`std::io::Error`]: no runtime, or no more descriptors.
     pub fn into_tokio(self) -> io::Result<Option<tokio::net::TcpListener>> {
-        match self.socket {
-            Socket::Tcp(listener) => tokio::net::TcpListener::from_std(listener).map(Some),
-            Socket::Unix(_) => Ok(None),
-        }
+        Ok(match self.listen()? {
+            Listening::Tcp(listener) => Some(listener),
+            Listening::Unix(_) => None,
+        })
     }
 
     /// The address as text: `127.0.0.1:8081`, or `unix:/path`.

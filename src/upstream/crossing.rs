@@ -10,6 +10,10 @@ pub struct Crossing {
     pub(super) headers: HeaderMap,
 }
 
+/// That what a caller says of its client was checked. Made by [`Crossing::check_client`] alone.
+#[derive(Debug)]
+pub struct ClientChecked(());
+
 /// From the caller to the deployment. Not among them: `Host` (the deployment's own is set), cookies, `Origin`, `Forwarded` and all
 /// `X-Forwarded-*` under any spelling, `Content-Encoding`, and every header that nobody has thought of.
 const THERE: [HeaderName; 4] =
@@ -34,30 +38,26 @@ pub const CONVEX_CLIENT: HeaderName = HeaderName::from_static("convex-client");
 
 impl Crossing {
     /// Takes what may cross from a caller's head.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejection::BadClientVersion`]: `Convex-Client` twice or not `name-version`.
-    pub fn from_caller(headers: &HeaderMap) -> Result<Self, Rejection> {
+    pub fn from_caller(headers: &HeaderMap, _: &ClientChecked) -> Self {
         let mut crossing = Self::default();
         for name in &THERE {
             if let Some(value) = headers.get(name) {
                 crossing.headers.insert(name, value.clone());
             }
         }
-        Self::check_client(headers).map(|()| crossing)
+        crossing
     }
 
-    /// Checks what a caller says of its client, where nothing may cross in the end.
+    /// Checks what a caller says of its client, which decides about a request even where nothing crosses in the end.
     ///
     /// # Errors
     ///
-    /// As [`from_caller`](Self::from_caller).
-    pub fn check_client(headers: &HeaderMap) -> Result<(), Rejection> {
+    /// [`Rejection::BadClientVersion`]: `Convex-Client` twice or not `name-version`.
+    pub fn check_client(headers: &HeaderMap) -> Result<ClientChecked, Rejection> {
         let mut clients = headers.get_all(CONVEX_CLIENT).iter();
         match (clients.next(), clients.next()) {
-            (None, _) => Ok(()),
-            (Some(client), None) if is_client_version(client) => Ok(()),
+            (None, _) => Ok(ClientChecked(())),
+            (Some(client), None) if is_client_version(client) => Ok(ClientChecked(())),
             _ => Err(Rejection::BadClientVersion),
         }
     }
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn l3_l4_l9_what_a_caller_claims_about_itself_stays_behind() {
-        let crossing = Crossing::from_caller(&headers(&[
+        let head = headers(&[
             ("x-forwarded-for", "1.2.3.4"),
             ("x_forwarded_for", "1.2.3.4"),
             ("x-forwarded-proto", "https"),
@@ -149,8 +149,9 @@ mod tests {
             ("content-encoding", "gzip"),
             ("convex-client", "npm-1.48.0"),
             ("user-agent", "node"),
-        ]))
-        .expect("it crosses");
+        ]);
+        let client = Crossing::check_client(&head).expect("it crosses");
+        let crossing = Crossing::from_caller(&head, &client);
         let mut names: Vec<_> = crossing.headers.keys().map(http::HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["convex-client", "user-agent"]);
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn rule_29_the_client_version_must_be_one() {
         for bad in ["npm", "-1.0.0", "npm-", "npm-x"] {
-            let refused = Crossing::from_caller(&headers(&[("convex-client", bad)])).map(|_| ());
+            let refused = Crossing::check_client(&headers(&[("convex-client", bad)])).map(|_| ());
             assert_eq!(refused, Err(Rejection::BadClientVersion), "{bad}");
         }
     }

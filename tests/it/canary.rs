@@ -448,7 +448,8 @@ fn debug_output_of_what_a_caller_sent_holds_no_canary() {
     let text: &serde_json::value::RawValue = serde_json::from_str("{\"email\":\"canary@example.com\"}").unwrap();
     let mut headers = HeaderMap::new();
     headers.insert("cookie", format!("authjs.session-token={SESSION}").parse().unwrap());
-    let crossing = Crossing::from_caller(&headers).unwrap().with_credential(Credential::Bearer(BEARER));
+    let crossing = Crossing::from_caller(&headers, &Crossing::check_client(&headers).unwrap())
+        .with_credential(Credential::Bearer(BEARER));
     for (place, text) in [
         ("SessionToken", format!("{token:?}")),
         ("SessionAnswer", format!("{answer:?} {answer:#?}")),
