@@ -1,6 +1,7 @@
 //! A request's beginning: which socket it came by, when, and the name it has in the logs.
 
 use std::{
+    cell::Cell,
     hash::{BuildHasher, RandomState},
     net::{IpAddr, SocketAddr},
     sync::{
@@ -49,12 +50,40 @@ impl Arrival {
 
 fn next_id() -> HeaderValue {
     static START: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0_u8));
-    static COUNT: AtomicU64 = AtomicU64::new(0);
     // An odd multiplier visits every number once, so ids differ and do not look alike.
-    let number = COUNT.fetch_add(1, Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ *START;
+    let number = next_number().wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ *START;
     let digits: [u8; 16] = std::array::from_fn(|digit| {
         let nibble = (number >> (60 - 4 * digit)) & 0xF;
         b"0123456789abcdef".get(nibble as usize).copied().unwrap_or(b'0')
     });
     HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("0"))
+}
+
+/// Another number at each call. Each thread takes many at once, so that threads do not wait for each other's count.
+fn next_number() -> u64 {
+    const AT_ONCE: u64 = 1 << 16;
+    static TAKEN: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        static NEXT: Cell<u64> = const { Cell::new(0) };
+    }
+    NEXT.with(|next| {
+        let number = if next.get() % AT_ONCE == 0 { TAKEN.fetch_add(AT_ONCE, Relaxed) } else { next.get() };
+        next.set(number + 1);
+        number
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, thread};
+
+    use super::next_number;
+
+    #[test]
+    fn no_number_comes_twice_on_any_thread() {
+        let count = (1 << 16) + 10;
+        let threads = [(); 3].map(|()| thread::spawn(move || (0..count).map(|_| next_number()).collect::<Vec<_>>()));
+        let numbers: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().expect("numbers")).collect();
+        assert_eq!(numbers.iter().collect::<HashSet<_>>().len(), 3 * count);
+    }
 }
