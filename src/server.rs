@@ -24,7 +24,7 @@ use self::connection::Connections;
 pub use self::{
     arrival::{Arrival, Ends},
     bind::{BindProblem, Bound},
-    connection::{Answering, Pipeline},
+    connection::{Answering, Call, Pipeline},
     intake::{Intake, Lease, WholeBody},
     upgrade::{Seat, Socket, Upgrade, UpgradeFailed},
     workers::Workers,

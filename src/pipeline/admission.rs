@@ -19,7 +19,7 @@ use http::Response;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::Inbound;
+use super::{Inbound, near::Near};
 use crate::{body::Body, classify::Listener, error::Rejection};
 
 /// The places of all listeners together.
@@ -38,19 +38,17 @@ struct Free(AtomicUsize);
 
 /// A place, given back by its drop.
 struct Place {
-    places: Arc<Places>,
+    places: Near<Places>,
     is_public: bool,
 }
 
-#[derive(Clone)]
 pub(super) struct AdmissionLayer {
-    admission: Admission,
+    places: Near<Places>,
 }
 
-#[derive(Clone)]
 pub(super) struct Admit<S> {
     inner: S,
-    admission: Admission,
+    places: Near<Places>,
 }
 
 impl Admission {
@@ -58,19 +56,21 @@ impl Admission {
     pub fn new(places: usize) -> Self {
         Self(Arc::new(Places { any: Free::new(places), public: Free::new(places - places / 8) }))
     }
+}
 
+impl Near<Places> {
     fn take(&self, listener: Listener) -> Option<Place> {
         let is_public = listener == Listener::Public;
-        if is_public && !self.0.public.take() {
+        if is_public && !self.public.take() {
             return None;
         }
-        if !self.0.any.take() {
+        if !self.any.take() {
             if is_public {
-                self.0.public.give_back();
+                self.public.give_back();
             }
             return None;
         }
-        Some(Place { places: Arc::clone(&self.0), is_public })
+        Some(Place { places: self.clone(), is_public })
     }
 }
 
@@ -98,8 +98,8 @@ impl Drop for Place {
 }
 
 impl AdmissionLayer {
-    pub(super) fn new(admission: Admission) -> Self {
-        Self { admission }
+    pub(super) fn new(admission: &Admission) -> Self {
+        Self { places: Near::new(&admission.0) }
     }
 }
 
@@ -107,7 +107,7 @@ impl<S> Layer<S> for AdmissionLayer {
     type Service = Admit<S>;
 
     fn layer(&self, inner: S) -> Admit<S> {
-        Admit { inner, admission: self.admission.clone() }
+        Admit { inner, places: self.places.clone() }
     }
 }
 
@@ -133,7 +133,7 @@ where
     }
 
     fn call(&mut self, inbound: Inbound) -> Self::Future {
-        match self.admission.take(inbound.arrival.ends.listener) {
+        match self.places.take(inbound.arrival.ends.listener) {
             Some(place) => Admitted { serving: Some(self.inner.call(inbound)), place: Some(place) },
             None => Admitted { serving: None, place: None },
         }
@@ -159,20 +159,20 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{Admission, Listener};
+    use super::{Admission, Listener, Near};
 
     #[test]
     fn an_eighth_is_kept_from_the_public_listener_and_every_place_comes_back() {
-        let admission = Admission::new(16);
+        let places = Near::new(&Admission::new(16).0);
         for _ in 0..2 {
-            let public: Vec<_> = std::iter::from_fn(|| admission.take(Listener::Public)).collect();
+            let public: Vec<_> = std::iter::from_fn(|| places.take(Listener::Public)).collect();
             assert_eq!(public.len(), 14);
-            let adapter: Vec<_> = std::iter::from_fn(|| admission.take(Listener::Adapter)).collect();
+            let adapter: Vec<_> = std::iter::from_fn(|| places.take(Listener::Adapter)).collect();
             assert_eq!(adapter.len(), 2);
             drop(public);
-            let adapter_again: Vec<_> = std::iter::from_fn(|| admission.take(Listener::Adapter)).collect();
+            let adapter_again: Vec<_> = std::iter::from_fn(|| places.take(Listener::Adapter)).collect();
             assert_eq!(adapter_again.len(), 14);
-            assert!(admission.take(Listener::Public).is_none(), "none is left at all");
+            assert!(places.take(Listener::Public).is_none(), "none is left at all");
         }
     }
 }

@@ -4,7 +4,6 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -13,19 +12,17 @@ use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::Inbound;
+use super::{Inbound, near::Near};
 use crate::{act::Proxy, body::Body, error::Rejection, permit::Cors};
 
 /// Holds the proxy where browsers call: on the public listener.
-#[derive(Clone)]
 pub(super) struct AnswerLayer {
-    browsers: Option<Arc<Proxy>>,
+    browsers: Option<Near<Proxy>>,
 }
 
-#[derive(Clone)]
 pub(super) struct Answer<S> {
     inner: S,
-    browsers: Option<Arc<Proxy>>,
+    browsers: Option<Near<Proxy>>,
 }
 
 pin_project! {
@@ -41,7 +38,7 @@ pin_project! {
 // === impl AnswerLayer ===
 
 impl AnswerLayer {
-    pub(super) fn new(browsers: Option<Arc<Proxy>>) -> Self {
+    pub(super) fn new(browsers: Option<Near<Proxy>>) -> Self {
         Self { browsers }
     }
 }

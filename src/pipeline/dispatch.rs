@@ -10,15 +10,15 @@ use std::{
 use http::Response;
 use tower::Service;
 
-use super::Inbound;
+use super::{Inbound, near::Near};
 use crate::{act::Proxy, admin::Admin, body::Body, classify::classify, error::Rejection};
 
 #[derive(Clone)]
 pub(super) enum Dispatch {
     /// The public and the adapter listener.
-    App(Arc<Proxy>),
+    App(Near<Proxy>),
     /// The admin listener.
-    Admin(Arc<Proxy>, Arc<Admin>),
+    Admin(Near<Proxy>, Arc<Admin>),
 }
 
 impl Service<Inbound> for Dispatch {
@@ -30,26 +30,23 @@ impl Service<Inbound> for Dispatch {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, inbound: Inbound) -> Self::Future {
+    fn call(&mut self, Inbound { arrival, request }: Inbound) -> Self::Future {
         let dispatch = self.clone();
-        Box::pin(async move { dispatch.run(inbound).await })
-    }
-}
-
-impl Dispatch {
-    async fn run(self, Inbound { arrival, request }: Inbound) -> Result<Response<Body>, Rejection> {
-        let (Self::App(proxy) | Self::Admin(proxy, _)) = &self;
+        // Taken apart here: what is taken apart within has a place there twice.
         let (head, body) = request.into_parts();
-        let listener = arrival.ends.listener;
-        let route = classify(listener, &head.method, &head.uri, &proxy.config().listen.base_path);
-        if let Ok(route) = route {
-            let _ = arrival.route.set(route);
-        }
-        // Before the route is spoken of: who may not speak here learns nothing of what there is.
-        let caller = proxy.callers().admit(listener, &head, arrival.ends.local)?;
-        match &self {
-            Self::App(proxy) => proxy.act(&arrival, route?, &caller, &head, body).await,
-            Self::Admin(proxy, admin) => admin.answer(route?, proxy.sessions_kept()),
-        }
+        Box::pin(async move {
+            let (Self::App(proxy) | Self::Admin(proxy, _)) = &dispatch;
+            let listener = arrival.ends.listener;
+            let route = classify(listener, &head.method, &head.uri, &proxy.config().listen.base_path);
+            if let Ok(route) = route {
+                let _ = arrival.route.set(route);
+            }
+            // Before the route is spoken of: who may not speak here learns nothing of what there is.
+            let caller = proxy.callers().admit(listener, &head, arrival.ends.local)?;
+            match &dispatch {
+                Self::App(proxy) => proxy.act(&arrival, route?, &caller, &head, body).await,
+                Self::Admin(proxy, admin) => admin.answer(route?, proxy.sessions_kept()),
+            }
+        })
     }
 }

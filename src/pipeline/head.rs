@@ -9,12 +9,10 @@ use tower::{Layer, Service};
 use super::Inbound;
 use crate::{body::Body, error::Rejection};
 
-#[derive(Clone)]
 pub(super) struct HeadLayer {
     bytes_at_most: usize,
 }
 
-#[derive(Clone)]
 pub(super) struct Head<S> {
     inner: S,
     bytes_at_most: usize,

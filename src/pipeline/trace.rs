@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::near::Near;
 use crate::{
     body::{Body, End},
     error::{Outcome, Rejection},
@@ -39,15 +40,13 @@ impl fmt::Debug for Inbound {
     }
 }
 
-#[derive(Clone)]
 pub(super) struct TraceLayer {
-    metrics: Arc<Metrics>,
+    metrics: Near<Metrics>,
 }
 
-#[derive(Clone)]
 pub(super) struct Trace<S> {
     inner: S,
-    metrics: Arc<Metrics>,
+    metrics: Near<Metrics>,
 }
 
 pin_project! {
@@ -62,7 +61,7 @@ pin_project! {
 /// The line of one request; written when the answer has ended, or when nobody waits for it any more.
 struct Line {
     arrival: Arc<Arrival>,
-    metrics: Arc<Metrics>,
+    metrics: Near<Metrics>,
     answer: Option<(StatusCode, Option<Rejection>)>,
     is_cut: bool,
 }
@@ -70,8 +69,8 @@ struct Line {
 // === impl TraceLayer ===
 
 impl TraceLayer {
-    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics }
+    pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
+        Self { metrics: Near::new(metrics) }
     }
 }
 
@@ -79,7 +78,7 @@ impl<S> Layer<S> for TraceLayer {
     type Service = Trace<S>;
 
     fn layer(&self, inner: S) -> Trace<S> {
-        Trace { inner, metrics: Arc::clone(&self.metrics) }
+        Trace { inner, metrics: self.metrics.clone() }
     }
 }
 
@@ -99,8 +98,7 @@ where
 
     fn call(&mut self, (ends, request): Raw) -> Self::Future {
         let arrival = Arc::new(Arrival::new(ends));
-        let line =
-            Line { arrival: Arc::clone(&arrival), metrics: Arc::clone(&self.metrics), answer: None, is_cut: false };
+        let line = Line { arrival: Arc::clone(&arrival), metrics: self.metrics.clone(), answer: None, is_cut: false };
         Traced { answering: self.inner.call(Inbound { arrival, request }), line: Some(line) }
     }
 }

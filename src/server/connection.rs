@@ -1,6 +1,7 @@
 //! One connection: hyper speaks HTTP/1.1 on Pingora's stream, the pipeline decides.
 
 use std::{
+    cell::RefCell,
     convert::Infallible,
     future::Future,
     pin::{Pin, pin},
@@ -10,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use http::{Request, Response, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -36,10 +38,12 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// A pipeline as a connection calls it: it always has an answer.
-pub type Pipeline = Arc<dyn Fn(Ends, Request<Incoming>) -> Answering + Send + Sync>;
+/// A pipeline: what gives each connection its own.
+pub type Pipeline = Arc<dyn Fn() -> Call + Send + Sync>;
+/// The pipeline of one connection: it always has an answer.
+pub type Call = Box<dyn FnMut(Ends, Request<Incoming>) -> Answering + Send>;
 /// The answer of a pipeline, on its way.
-pub type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+pub type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 pin_project! {
     /// An answer's body as hyper takes it. The exchange is over when this is dropped.
@@ -103,29 +107,33 @@ impl Connections {
         }
     }
 
-    async fn speak(&self, stream: Stream, ends: Ends, mut shutdown: watch::Receiver<bool>, seat: Arc<Seat>) {
+    async fn speak(&self, stream: Stream, ends: Ends, shutdown: watch::Receiver<bool>, seat: Arc<Seat>) {
         let exchange = Exchange::default();
         let io = TokioIo::new(ClientStream::new(stream, exchange.clone(), self.waits));
-        let service = service_fn(|mut request: Request<Incoming>| {
+        let call = RefCell::new((self.pipeline)());
+        let served = exchange.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
             // Only a request that asks for it can be upgraded.
             if request.headers().contains_key(header::UPGRADE) {
                 Upgrade::prepare(&mut request, &seat);
             }
-            let serving = exchange.begin();
-            let answering = (self.pipeline)(ends, request);
-            let exchange = exchange.clone();
+            let serving = served.begin();
+            let answering = (call.borrow_mut())(ends, request);
             async move {
-                let response = answering.await;
+                let Ok(response) = answering.await;
                 if response.headers().contains_key(header::CONNECTION) {
-                    exchange.linger();
+                    serving.linger();
                 }
                 Ok::<_, Infallible>(response.map(|body| Delivery { body, _serving: serving }))
             }
         });
         let mut connection = pin!(self.http.serve_connection(io, service).with_upgrades());
+        // A set of one, which asks it when it was woken, and not whenever the connection was: to ask takes a lock that all share.
+        let mut stop: FuturesUnordered<_> = std::iter::once(stopping(shutdown)).collect();
         let ended = tokio::select! {
+            biased;
             ended = connection.as_mut() => ended,
-            () = stopping(&mut shutdown) => {
+            _ = stop.next() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -191,7 +199,7 @@ const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\
 content-type: application/json\r\ncontent-length: 88\r\n\r\n\
 {\"code\":\"TooManyConnections\",\"message\":\"Too many connections are open; try again soon.\"}";
 
-async fn stopping(shutdown: &mut watch::Receiver<bool>) {
+async fn stopping(mut shutdown: watch::Receiver<bool>) {
     // An error means that nobody is left who could ask for an end: then there is none.
     if shutdown.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;

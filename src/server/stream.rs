@@ -89,14 +89,16 @@ impl Exchange {
         Serving(self.clone())
     }
 
-    /// Notes that the answer under way leaves a request's body unread.
-    pub(super) fn linger(&self) {
-        self.0.lingers.store(true, SeqCst);
-    }
-
     /// Whether a head did not end in its time, and 408 was answered.
     pub(super) fn gave_up(&self) -> bool {
         self.0.gave_up.load(SeqCst)
+    }
+}
+
+impl Serving {
+    /// Notes that the answer under way leaves a request's body unread.
+    pub(super) fn linger(&self) {
+        self.0.0.lingers.store(true, SeqCst);
     }
 }
 
