@@ -1,7 +1,7 @@
 //! The session cookie of a request, found and joined exactly as Auth.js does it, so that app and proxy never disagree about who is
 //! signed in.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use http::{HeaderMap, HeaderValue, header};
 
@@ -37,25 +37,25 @@ impl CookieSession {
 }
 
 /// All lines as one, as Node joins them: bytes beyond ASCII are Latin-1 there.
-fn cookie_line(headers: &HeaderMap) -> Option<String> {
+fn cookie_line(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     let mut lines = headers.get_all(header::COOKIE).iter().map(latin_1);
     let first = lines.next()?;
-    Some(lines.fold(first, |line, next| line + "; " + &next))
+    Some(lines.fold(first, |line, next| Cow::Owned(format!("{line}; {next}"))))
 }
 
-fn latin_1(value: &HeaderValue) -> String {
-    if let Ok(ascii) = value.to_str() {
-        return ascii.to_owned();
+fn latin_1(value: &HeaderValue) -> Cow<'_, str> {
+    match value.to_str() {
+        Ok(ascii) => Cow::Borrowed(ascii),
+        Err(_) => value.as_bytes().iter().map(|byte| char::from(*byte)).collect(),
     }
-    value.as_bytes().iter().map(|byte| char::from(*byte)).collect()
 }
 
 /// Names and decoded values of the cookies that belong to a configured name, in their order, each name once. The others are not
 /// looked at: there may be thousands.
-fn pairs<'line>(line: &'line str, names: &[String]) -> Vec<(&'line str, String)> {
+fn pairs<'line>(line: &'line str, names: &[String]) -> Vec<(&'line str, Cow<'line, str>)> {
     /// Up to here, looking through the list is cheaper than hashing.
     const FEW: usize = 8;
-    let mut pairs: Vec<(&str, String)> = Vec::new();
+    let mut pairs: Vec<(&str, Cow<'_, str>)> = Vec::new();
     let mut known = HashSet::new();
     for piece in line.split(';') {
         let Some((name, value)) = piece.split_once('=') else { continue };
@@ -75,11 +75,11 @@ fn pairs<'line>(line: &'line str, names: &[String]) -> Vec<(&'line str, String)>
 }
 
 /// `decodeURIComponent`, and the text as it stands where that would throw.
-fn decode(value: &str) -> String {
+fn decode(value: &str) -> Cow<'_, str> {
     if !value.contains('%') {
-        return value.to_owned();
+        return Cow::Borrowed(value);
     }
-    percent_decode(value).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| value.to_owned())
+    percent_decode(value).and_then(|bytes| String::from_utf8(bytes).ok()).map_or(Cow::Borrowed(value), Cow::Owned)
 }
 
 fn percent_decode(value: &str) -> Option<Vec<u8>> {
@@ -97,9 +97,14 @@ fn percent_decode(value: &str) -> Option<Vec<u8>> {
     Some(decoded)
 }
 
-fn join(pairs: &[(&str, String)], prefix: &str) -> String {
+fn join<'pairs>(pairs: &'pairs [(&str, Cow<'_, str>)], prefix: &str) -> Cow<'pairs, str> {
     let belonging = pairs.iter().filter(|(name, value)| name.starts_with(prefix) && !value.is_empty());
-    let mut chunks: Vec<(f64, &str)> = belonging.map(|(name, value)| (chunk_number(name), value.as_str())).collect();
+    // As nearly every session has it: one cookie, which is not in chunks.
+    let mut first_two = belonging.clone();
+    if let (Some((_, only)), None) = (first_two.next(), first_two.next()) {
+        return Cow::Borrowed(only);
+    }
+    let mut chunks: Vec<(f64, &str)> = belonging.map(|(name, value)| (chunk_number(name), &**value)).collect();
     sort(&mut chunks);
     chunks.into_iter().map(|(_, value)| value).collect()
 }
