@@ -14,7 +14,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use convex_auth_proxy::{
     classify::{Envelope, Lane, Listener},
     clock::{Now, UnixMillis},
@@ -71,7 +70,7 @@ impl Kept {
         let key = CacheKey::new(self.proof, *session, Format::Encoded);
         let read = self.cache.read(key, self.now, || {
             self.fetched.fetch_add(1, Relaxed);
-            std::future::ready(answer(*session))
+            std::future::ready(answer())
         });
         let (result, source) = read.now_or_never().expect("nothing to wait for");
         let _ = black_box(result);
@@ -121,7 +120,7 @@ fn miss(criterion: &mut Criterion) {
             let session = kept.sessions.get(turn).expect("in bounds");
             let key = CacheKey::new(kept.proof, *session, Format::Encoded);
             let now = Now { wall: UnixMillis(kept.now.wall.0), steady: kept.now.steady + later };
-            let read = kept.cache.read_anew(key, now, || std::future::ready(answer(*session)));
+            let read = kept.cache.read_anew(key, now, || std::future::ready(answer()));
             let (_, source) = read.now_or_never().expect("nothing to wait for");
             assert_eq!(source, Source::Deployment);
         });
@@ -159,12 +158,11 @@ fn invalidation(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn answer(session: SessionKey) -> ReadResult {
-    let body = Bytes::from_static(BODY.as_bytes());
-    let reading = Reading::read(StatusCode::OK, &body, &SessionToken::new("session"), session);
-    assert!(matches!(reading, Reading::Row(_)));
-    let content_type = HeaderValue::from_static("application/json");
-    Ok(Arc::new(SessionAnswer { status: StatusCode::OK, content_type, body, reading }))
+fn answer() -> ReadResult {
+    let json = HeaderValue::from_static("application/json");
+    let answer = SessionAnswer::read(StatusCode::OK, &json, BODY.as_bytes());
+    assert!(matches!(answer.reading(), Reading::Row(_)));
+    Ok(Arc::new(answer))
 }
 
 /// Whoever reads must have shown the secret.

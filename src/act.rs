@@ -31,7 +31,7 @@ use crate::{
     error::Rejection,
     permit::{Caller, CallerPolicy, Cors, WrongSecrets},
     server::{Arrival, Intake},
-    session::{SessionCache, SessionKey, SessionKeys},
+    session::{Hashed, SessionCache, SessionKey, SessionKeys},
     sync::Waits,
     telemetry::Metrics,
     token::{Documents, Minter, MinterSettings},
@@ -55,7 +55,7 @@ pub struct Proxy {
     documents: Documents,
     metrics: Arc<Metrics>,
     /// Sessions whose token the deployment has refused a moment ago on a socket that was in use.
-    refused_sessions: moka::sync::Cache<SessionKey, ()>,
+    refused_sessions: moka::sync::Cache<SessionKey, (), Hashed>,
     /// The patience of sync sockets.
     socket_waits: Arc<Waits>,
     /// Calls that go on when their callers have gone.
@@ -85,7 +85,10 @@ impl Proxy {
             minter: Minter::new(MinterSettings::from(&config)),
             documents: Documents::new(&config.token.issuer, config.token.key.algorithm(), &config.token.jwks),
             metrics,
-            refused_sessions: moka::sync::Cache::builder().max_capacity(10_000).time_to_live(REFUSED_FOR).build(),
+            refused_sessions: moka::sync::Cache::builder()
+                .max_capacity(10_000)
+                .time_to_live(REFUSED_FOR)
+                .build_with_hasher(Hashed::default()),
             socket_waits: Arc::new(Waits {
                 message: config.timeouts.body,
                 stall: config.timeouts.stall,

@@ -12,6 +12,7 @@ mod key;
 mod live;
 mod watch;
 
+pub(crate) use self::live::Hashed;
 pub use self::{
     answer::{Reading, SessionAnswer},
     cache::{CacheKey, Format, ReadResult, SessionCache, Source},

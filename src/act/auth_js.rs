@@ -105,8 +105,10 @@ impl Proxy {
             && let Some(token) = own(arguments)?.text(&["sessionToken"])
         {
             let token = SessionToken::new(token);
-            let answer = self.read_session(&arrival.id, SecretHeld::by_the_proxy(), &token, Format::Encoded).await?;
-            (answer.status, answer.body.clone())
+            let key = self.session_keys.key_of(&token);
+            let answer =
+                self.read_session(&arrival.id, SecretHeld::by_the_proxy(), key, &token, Format::Encoded).await?;
+            (answer.status(), answer.body())
         } else {
             let whole = self.send_own(arrival, function, arguments).await?;
             // A function may return what it was given.

@@ -44,7 +44,7 @@ impl Proxy {
         let CookieSession::Token(session_token) = CookieSession::read(headers, &self.config.session.cookies) else {
             return Ok(crossing);
         };
-        let identity = self.cookie_identity(&arrival.id, &session_token).await?;
+        let identity = self.cookie_identity(&arrival.id, session_token).await?;
         Ok(match identity {
             Some((_, minted)) => crossing.with_token(minted.token()),
             None => crossing,
@@ -59,7 +59,7 @@ impl Proxy {
     pub(super) async fn cookie_identity(
         &self,
         id: &HeaderValue,
-        session_token: &SessionToken,
+        session_token: SessionToken,
     ) -> Result<Option<(LiveSession, Arc<Minted>)>, Rejection> {
         let Some(session) = self.live_session(id, session_token).await? else { return Ok(None) };
         match self.mint(&session, Freshness::Reuse) {
@@ -88,7 +88,7 @@ impl Proxy {
         match self.judge_bearer(token) {
             TokenStanding::Passes => Ok(()),
             TokenStanding::Refused(rejection) => Err(rejection),
-            TokenStanding::OfSession(session) => match self.live_session(&arrival.id, &session).await? {
+            TokenStanding::OfSession(session) => match self.live_session(&arrival.id, session).await? {
                 Some(_) => Ok(()),
                 None => Err(Rejection::TokenEnded),
             },

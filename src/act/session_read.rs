@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Response, header};
 
@@ -12,10 +11,12 @@ use crate::{
     body::Body,
     classify::Lane,
     clock::Now,
-    error::{JSON, Rejection},
+    error::Rejection,
     permit::{Permitted, SecretHeld},
     server::Arrival,
-    session::{CacheKey, Format, LiveSession, ReadResult, Reading, SessionAnswer, SessionKey, SessionToken, Source},
+    session::{
+        CacheKey, Format, LiveSession, Profile, ReadResult, Reading, SessionAnswer, SessionKey, SessionToken, Source,
+    },
     upstream::{CONVEX_CLIENT, Crossing, WholeAnswer},
 };
 
@@ -39,7 +40,8 @@ impl Proxy {
         }
         let token = SessionToken::new(adapter.arguments.text(&["sessionToken"])?);
         let format = answer_format(permitted.call().format.as_deref(), headers)?;
-        Some(self.read_session(&arrival.id, adapter.proof, &token, format).await.map(|answer| respond(&answer)))
+        let key = self.session_keys.key_of(&token);
+        Some(self.read_session(&arrival.id, adapter.proof, key, &token, format).await.map(respond))
     }
 
     /// The session of a token, if it lives. For the proxy's own use, on behalf of a cookie or of a token that was minted here.
@@ -50,10 +52,11 @@ impl Proxy {
     pub(super) async fn live_session(
         &self,
         id: &HeaderValue,
-        token: &SessionToken,
+        token: SessionToken,
     ) -> Result<Option<LiveSession>, Rejection> {
-        let answer = self.read_session(id, SecretHeld::by_the_proxy(), token, Format::Encoded).await?;
-        live(&answer)
+        let key = self.session_keys.key_of(&token);
+        let answer = self.read_session(id, SecretHeld::by_the_proxy(), key, &token, Format::Encoded).await?;
+        self.live(&answer, key, token)
     }
 
     /// The same, read from the deployment now: another writer may have prolonged what memory says has ended.
@@ -64,17 +67,17 @@ impl Proxy {
     pub(super) async fn live_session_anew(
         &self,
         id: &HeaderValue,
-        token: &SessionToken,
+        token: SessionToken,
     ) -> Result<Option<LiveSession>, Rejection> {
-        let session = self.session_keys.key_of(token);
+        let session = self.session_keys.key_of(&token);
         let key = CacheKey::new(SecretHeld::by_the_proxy(), session, Format::Encoded);
-        let fetch = self.session_fetch(id, token, session, Format::Encoded);
+        let fetch = self.session_fetch(id, &token, Format::Encoded);
         let (result, source) = self.sessions.read_anew(key, Now::read(), fetch).await;
         self.count_read(source);
-        live(&*result?)
+        self.live(&*result?, session, token)
     }
 
-    /// Reads a session through the cache.
+    /// Reads a session through the cache. `session` is the token's key.
     ///
     /// # Errors
     ///
@@ -83,14 +86,13 @@ impl Proxy {
         &self,
         id: &HeaderValue,
         proof: SecretHeld,
+        session: SessionKey,
         token: &SessionToken,
         format: Format,
     ) -> Result<Arc<SessionAnswer>, Rejection> {
-        let session = self.session_keys.key_of(token);
         let key = CacheKey::new(proof, session, format);
         // Not the stamp of the arrival: a body may have taken its time since.
-        let (result, source) =
-            self.sessions.read(key, Now::read(), self.session_fetch(id, token, session, format)).await;
+        let (result, source) = self.sessions.read(key, Now::read(), self.session_fetch(id, token, format)).await;
         self.count_read(source);
         result
     }
@@ -108,7 +110,6 @@ impl Proxy {
         &'token self,
         id: &'token HeaderValue,
         token: &'token SessionToken,
-        session: SessionKey,
         format: Format,
     ) -> impl FnOnce() -> BoxFuture<'static, ReadResult> + 'token {
         move || {
@@ -116,25 +117,17 @@ impl Proxy {
             let metrics = Arc::clone(&self.metrics);
             let scrub = Arc::clone(&self.scrub);
             let body = self.session_call(token, format);
-            let token = token.clone();
             let crossing = Crossing::default().identified(id);
             Box::pin(async move {
                 let started = Instant::now();
                 let whole = upstream.read(Lane::Query.path(), crossing, body.into()).await;
                 metrics.upstream(started.elapsed());
                 let WholeAnswer { status, content_type, body } = whole?;
-                // Copies: what came are parts of the connection's buffer, which would be kept for as long as the session is.
-                let body = Bytes::copy_from_slice(&scrub.clean(body));
-                let content_type = if content_type == JSON {
-                    JSON
-                } else {
-                    HeaderValue::from_bytes(content_type.as_bytes()).unwrap_or(JSON)
-                };
-                let reading = Reading::read(status, &body, &token, session);
-                if matches!(reading, Reading::Unreadable) {
-                    return Err(Rejection::UpstreamUnreadable);
+                let answer = SessionAnswer::read(status, &content_type, &scrub.clean(body));
+                match answer.reading() {
+                    Reading::Unreadable => Err(Rejection::UpstreamUnreadable),
+                    Reading::Row(_) | Reading::Absent | Reading::Refused => Ok(Arc::new(answer)),
                 }
-                Ok(Arc::new(SessionAnswer { status, content_type, body, reading }))
             })
         }
     }
@@ -147,28 +140,41 @@ impl Proxy {
         arguments.extend_from_slice(b"}]");
         outbound::write_own(self.session_function.as_str(), format.as_str(), &arguments)
     }
-}
 
-/// The session that an answer tells of, if it lives now.
-fn live(answer: &SessionAnswer) -> Result<Option<LiveSession>, Rejection> {
-    match &answer.reading {
-        Reading::Row(_) | Reading::Absent => Ok(answer.live(Now::read().wall).cloned()),
-        Reading::Refused | Reading::Unreadable => {
-            tracing::error!(
-                target: "session",
-                status = answer.status.as_u16(),
-                "the deployment refused getSessionAndUser: is adapter.secret the deployment's CONVEX_AUTH_ADAPTER_SECRET, and \
-                 adapter.module the module that has the function?"
-            );
-            Err(Rejection::UpstreamRefused)
+    /// The session that an answer tells of, if it lives now.
+    fn live(
+        &self,
+        answer: &SessionAnswer,
+        key: SessionKey,
+        token: SessionToken,
+    ) -> Result<Option<LiveSession>, Rejection> {
+        match answer.reading() {
+            Reading::Row(row) if answer.is_live(Now::read().wall) => {
+                let user_id = answer.user_id(row).into_owned();
+                // Read out only where tokens have a claim of it.
+                let has_claims = !self.config.token.claims.is_empty();
+                let profile = if has_claims { answer.profile(row) } else { Profile::default() };
+                Ok(Some(LiveSession { key, token, user_id, expires: row.expires, profile }))
+            }
+            Reading::Row(_) | Reading::Absent => Ok(None),
+            Reading::Refused | Reading::Unreadable => {
+                tracing::error!(
+                    target: "session",
+                    status = answer.status().as_u16(),
+                    "the deployment refused getSessionAndUser: is adapter.secret the deployment's CONVEX_AUTH_ADAPTER_SECRET, and \
+                     adapter.module the module that has the function?"
+                );
+                Err(Rejection::UpstreamRefused)
+            }
         }
     }
 }
 
-fn respond(answer: &SessionAnswer) -> Response<Body> {
-    let mut response = Response::new(Body::bytes(answer.body.clone()));
-    *response.status_mut() = answer.status;
-    response.headers_mut().insert(header::CONTENT_TYPE, answer.content_type.clone());
+fn respond(answer: Arc<SessionAnswer>) -> Response<Body> {
+    let (status, content_type) = (answer.status(), answer.content_type());
+    let mut response = Response::new(Body::bytes(answer.body()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response
 }
 

@@ -100,7 +100,7 @@ impl Proxy {
             (CookieSession::Sealed, CookieStanding::Authority) => return Ok(None),
             (CookieSession::Token(token), CookieStanding::Authority) => token,
         };
-        let identity = self.cookie_identity(&arrival.id, &session_token).await?;
+        let identity = self.cookie_identity(&arrival.id, session_token).await?;
         if identity.as_ref().is_some_and(|(session, _)| self.refused_sessions.contains_key(&session.key)) {
             // Else the client would be led through the same refusal for ever.
             self.metrics.socket_identity("refused");
@@ -230,9 +230,9 @@ impl Authority for SocketDesk {
         let (proxy, id, session) = (Arc::clone(&self.proxy), self.id.clone(), session.clone());
         Box::pin(async move {
             if from_memory {
-                proxy.live_session(&id, &session).await
+                proxy.live_session(&id, session).await
             } else {
-                proxy.live_session_anew(&id, &session).await
+                proxy.live_session_anew(&id, session).await
             }
         })
     }

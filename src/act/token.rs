@@ -49,11 +49,11 @@ impl Proxy {
             let CookieSession::Token(token) = CookieSession::read(&head.headers, &self.config.session.cookies) else {
                 return Err(Rejection::NoSession);
             };
-            self.mint_for(arrival, &token, freshness).await?
+            self.mint_for(arrival, token, freshness).await?
         } else {
             match (asked.session_token.as_deref(), asked.user_id.as_deref()) {
                 (Some(token), None) if !token.is_empty() => {
-                    self.mint_for(arrival, &SessionToken::new(token), freshness).await?
+                    self.mint_for(arrival, SessionToken::new(token), freshness).await?
                 }
                 (None, Some(user_id)) if !user_id.is_empty() => {
                     let started = Instant::now();
@@ -81,7 +81,7 @@ impl Proxy {
     async fn mint_for(
         &self,
         arrival: &Arrival,
-        token: &SessionToken,
+        token: SessionToken,
         freshness: Freshness,
     ) -> Result<Arc<Minted>, Rejection> {
         let session = self.live_session(&arrival.id, token).await?.ok_or(Rejection::NoSession)?;

@@ -1,32 +1,35 @@
 //! What the deployment answered to `getSessionAndUser`, read once.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{LiveSession, Profile, SessionKey, SessionToken};
-use crate::{adapter::present, clock::UnixMillis};
+use super::Profile;
+use crate::{
+    adapter::{present, read_text},
+    clock::UnixMillis,
+    error::JSON,
+};
 
 /// An answer as it came, and what it says. `Debug` does not show the bytes: a token and a person are in them.
+///
+/// There may be a million of these in memory, so that nothing is kept twice.
 pub struct SessionAnswer {
-    /// The deployment's status.
-    pub status: StatusCode,
-    /// The deployment's Content-Type.
-    pub content_type: HeaderValue,
-    /// The bytes as they came.
-    pub body: Bytes,
-    /// What they say.
-    pub reading: Reading,
+    status: StatusCode,
+    /// None for JSON, which nearly all are.
+    content_type: Option<Box<HeaderValue>>,
+    body: Box<[u8]>,
+    reading: Reading,
 }
 
 /// What an answer says of the session.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Reading {
     /// The row and its user. It may have expired: Auth.js wants to see that row and deletes it.
-    Row(LiveSession),
+    Row(Row),
     /// There is no such session.
     Absent,
     /// The function or the deployment refused, in Convex's own form.
@@ -35,13 +38,92 @@ pub enum Reading {
     Unreadable,
 }
 
+/// A session's row and its user: where they stand in the bytes of their answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// `expires` of the session.
+    pub expires: UnixMillis,
+    /// `userId` of the session, a JSON string.
+    user_id: Span,
+    /// The user, a JSON object.
+    user: Span,
+}
+
+/// A piece of an answer: where it begins, and how many bytes it has.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: u32,
+    length: u32,
+}
+
+/// An answer, as the owner of its bytes.
+struct Whole(Arc<SessionAnswer>);
+
 impl SessionAnswer {
-    /// The session, if it lives at that moment.
-    pub fn live(&self, at: UnixMillis) -> Option<&LiveSession> {
-        match &self.reading {
-            Reading::Row(session) if at < session.expires => Some(session),
-            Reading::Row(_) | Reading::Absent | Reading::Refused | Reading::Unreadable => None,
+    /// Reads an answer. The bytes are copied: what came are parts of the connection's buffer, which would be kept for as long as this is.
+    pub fn read(status: StatusCode, content_type: &HeaderValue, body: &[u8]) -> Self {
+        Self {
+            status,
+            content_type: (content_type != JSON)
+                .then(|| HeaderValue::from_bytes(content_type.as_bytes()).map(Box::new).ok())
+                .flatten(),
+            reading: Reading::read(status, body),
+            body: body.into(),
         }
+    }
+
+    /// The deployment's status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The deployment's Content-Type.
+    pub fn content_type(&self) -> HeaderValue {
+        self.content_type.as_deref().cloned().unwrap_or(JSON)
+    }
+
+    /// The bytes as they came, not copied.
+    pub fn body(self: Arc<Self>) -> Bytes {
+        Bytes::from_owner(Whole(self))
+    }
+
+    /// How many bytes came.
+    pub fn body_bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// What they say.
+    pub fn reading(&self) -> Reading {
+        self.reading
+    }
+
+    /// Whether it tells of a session that lives at that moment.
+    pub fn is_live(&self, at: UnixMillis) -> bool {
+        matches!(self.reading, Reading::Row(row) if at < row.expires)
+    }
+
+    /// `userId` of this answer's row.
+    pub fn user_id(&self, row: Row) -> Cow<'_, str> {
+        read_text(self.text(row.user_id)).unwrap_or_default()
+    }
+
+    /// What this answer's row says of the person.
+    pub fn profile(&self, row: Row) -> Profile {
+        let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+        // It was read when the answer was.
+        let WireUser { email, name, image } = serde_json::from_str(self.text(row.user)).unwrap_or_default();
+        Profile { email: owned(email), name: owned(name), image: owned(image) }
+    }
+
+    fn text(&self, Span { start, length }: Span) -> &str {
+        let bytes = usize::try_from(start).ok().and_then(|start| self.body.get(start..)?.get(..length as usize));
+        bytes.and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+}
+
+impl AsRef<[u8]> for Whole {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.body
     }
 }
 
@@ -57,8 +139,7 @@ impl fmt::Debug for SessionAnswer {
 }
 
 impl Reading {
-    /// Reads the body of an answer. `token` and `key` are those that were asked for.
-    pub fn read(status: StatusCode, body: &[u8], token: &SessionToken, key: SessionKey) -> Self {
+    fn read(status: StatusCode, body: &[u8]) -> Self {
         if status != StatusCode::OK {
             return if serde_json::from_slice::<WireError<'_>>(body).is_ok() {
                 Self::Refused
@@ -71,11 +152,19 @@ impl Reading {
             ("error", _) => Self::Refused,
             ("success", Some(value)) if value.get() == "null" => Self::Absent,
             ("success", Some(value)) => match serde_json::from_str::<WirePair<'_>>(value.get()) {
-                Ok(pair) => Self::Row(pair.into_session(token, key)),
+                Ok(pair) => pair.row(body).map_or(Self::Unreadable, Self::Row),
                 Err(_) => Self::Unreadable,
             },
             _ => Self::Unreadable,
         }
+    }
+}
+
+impl Span {
+    /// Where `part` stands in `whole`, of which it is a piece.
+    fn of(part: &str, whole: &[u8]) -> Option<Self> {
+        let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+        Some(Self { start: start.try_into().ok()?, length: part.len().try_into().ok()? })
     }
 }
 
@@ -99,18 +188,18 @@ struct WirePair<'body> {
     #[serde(borrow)]
     session: WireSession<'body>,
     #[serde(borrow)]
-    user: WireUser<'body>,
+    user: &'body RawValue,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireSession<'body> {
     #[serde(borrow)]
-    user_id: Cow<'body, str>,
+    user_id: &'body RawValue,
     expires: f64,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct WireUser<'body> {
     #[serde(borrow, default)]
     email: Option<Cow<'body, str>>,
@@ -121,38 +210,36 @@ struct WireUser<'body> {
 }
 
 impl WirePair<'_> {
-    fn into_session(self, token: &SessionToken, key: SessionKey) -> LiveSession {
-        let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
-        LiveSession {
-            key,
-            token: token.clone(),
-            user_id: self.session.user_id.into_owned(),
+    fn row(&self, body: &[u8]) -> Option<Row> {
+        let user_id = self.session.user_id.get();
+        read_text(user_id)?;
+        serde_json::from_str::<WireUser<'_>>(self.user.get()).ok()?;
+        Some(Row {
             // Saturates; no date of JavaScript's is past 2^53.
             expires: UnixMillis(self.session.expires as i64),
-            profile: Profile {
-                email: owned(self.user.email),
-                name: owned(self.user.name),
-                image: owned(self.user.image),
-            },
-        }
+            user_id: Span::of(user_id, body)?,
+            user: Span::of(self.user.get(), body)?,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
+    use std::sync::Arc;
 
-    use super::Reading;
-    use crate::{
-        secret::Secret,
-        session::{SessionKeys, SessionToken},
-    };
+    use http::{HeaderValue, StatusCode};
+
+    use super::{Reading, SessionAnswer};
+
+    fn answer(status: u16, body: &str) -> SessionAnswer {
+        let status = StatusCode::from_u16(status).expect("a status");
+        SessionAnswer::read(status, &HeaderValue::from_static("application/json"), body.as_bytes())
+    }
 
     fn read(status: u16, body: &str) -> String {
-        let token = SessionToken::new("t");
-        let key = SessionKeys::new(&Secret::new("s"), "http://d").key_of(&token);
-        match Reading::read(StatusCode::from_u16(status).expect("a status"), body.as_bytes(), &token, key) {
-            Reading::Row(session) => format!("{} until {}", session.user_id, session.expires.0),
+        let answer = answer(status, body);
+        match answer.reading() {
+            Reading::Row(row) => format!("{} until {}", answer.user_id(row), row.expires.0),
             other @ (Reading::Absent | Reading::Refused | Reading::Unreadable) => format!("{other:?}"),
         }
     }
@@ -170,10 +257,24 @@ mod tests {
             (200, r#"{"status":"success"}"#),
             (200, r#"{"status":"success","value":{"session":null,"user":null}}"#),
             (200, r#"{"status":"success","value":{"session":{"userId":"u","expires":"x"},"user":{}}}"#),
+            (200, r#"{"status":"success","value":{"session":{"userId":7,"expires":1},"user":{}}}"#),
+            (200, r#"{"status":"success","value":{"session":{"userId":"\ud800","expires":1},"user":{}}}"#),
+            (200, r#"{"status":"success","value":{"session":{"userId":"u","expires":1},"user":{"email":7}}}"#),
             (200, r#"{"code":"x"}"#),
             (502, "<html>"),
         ] {
             assert_eq!(read(status, body), "Unreadable", "{status} {body}");
         }
+    }
+    #[test]
+    fn what_an_answer_says_is_found_in_its_bytes() {
+        let body = r#" { "status":"success", "value" : {"user": {"name":"A\u0064a","image":null,"email":"e","age":1}, "session":{"expires":1e3,"userId": "u\u0031" } } }"#;
+        let answer = Arc::new(answer(200, body));
+        let Reading::Row(row) = answer.reading() else { panic!("a row") };
+        assert_eq!(answer.user_id(row), "u1");
+        let profile = answer.profile(row);
+        assert_eq!((profile.name.as_deref(), profile.email.as_deref(), profile.image), (Some("Ada"), Some("e"), None));
+        assert_eq!(Arc::clone(&answer).body(), body);
+        assert_eq!(answer.body_bytes(), body.len());
     }
 }

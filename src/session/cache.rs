@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     future::Future,
-    hash::{BuildHasherDefault, Hash, Hasher},
+    hash::{Hash, Hasher},
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::{
     Bell, Coherence, LiveSession, Reading, Scope, SessionAnswer, SessionKey, Watching, Write,
     coherence::{Stamp, UserPlace},
+    live::Hashed,
 };
 use crate::{clock::Now, config, error::Rejection, permit::SecretHeld};
 
@@ -26,7 +27,7 @@ use crate::{clock::Now, config, error::Rejection, permit::SecretHeld};
 /// It never gives a null or an error from memory, nothing past `session.expires`, nothing older than `cache.ttl`, and nothing that a
 /// write through this proxy may have changed.
 pub struct SessionCache {
-    entries: moka::sync::Cache<CacheKey, Entry, BuildHasherDefault<Hashed>>,
+    entries: moka::sync::Cache<CacheKey, Entry, Hashed>,
     reads: Mutex<HashMap<CacheKey, ReadUnderWay>>,
     coherence: Arc<Coherence>,
     time_to_live: Duration,
@@ -42,26 +43,6 @@ pub struct CacheKey {
 impl Hash for CacheKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.session.word() ^ self.format as u64);
-    }
-}
-
-/// Takes the hash of a [`CacheKey`] as it is: a session's key is a keyed hash already.
-#[derive(Debug, Default, Clone, Copy)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 ^= word;
     }
 }
 
@@ -141,7 +122,7 @@ impl SessionCache {
             entries: moka::sync::Cache::builder()
                 .max_capacity(settings.capacity)
                 .time_to_live(sweep_after)
-                .build_with_hasher(BuildHasherDefault::default()),
+                .build_with_hasher(Hashed::default()),
             reads: Mutex::new(HashMap::new()),
             coherence: Arc::new(Coherence::default()),
             time_to_live: settings.ttl,
@@ -207,7 +188,7 @@ impl SessionCache {
     fn recall(&self, key: &CacheKey, now: Now) -> Option<Arc<SessionAnswer>> {
         let entry = self.entries.get(key)?;
         let is_good = now.steady < entry.fresh_until
-            && entry.answer.live(now.wall).is_some()
+            && entry.answer.is_live(now.wall)
             && self.coherence.is_true(entry.stamp, &key.session, entry.user);
         is_good.then_some(entry.answer)
     }
@@ -247,10 +228,10 @@ impl SessionCache {
     }
 
     fn keep(&self, key: CacheKey, begun: Now, stamp: Stamp, answer: &Arc<SessionAnswer>) {
-        let Reading::Row(session) = &answer.reading else { return };
-        let is_small = answer.body.len() <= BYTES_KEPT_AT_MOST;
+        let Reading::Row(row) = answer.reading() else { return };
+        let is_small = answer.body_bytes() <= BYTES_KEPT_AT_MOST;
         // The age counts from the moment that the read began: what it saw is at least that old.
-        let user = self.coherence.place_of_user(&session.user_id);
+        let user = self.coherence.place_of_user(&answer.user_id(row));
         if is_small && !self.time_to_live.is_zero() && self.coherence.is_true(stamp, &key.session, user) {
             let fresh_until = begun.steady + self.time_to_live;
             let entry = Entry { answer: Arc::clone(answer), stamp, user, fresh_until };

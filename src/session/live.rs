@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    hash::{Hash, Hasher},
+    hash::{BuildHasherDefault, Hash, Hasher},
 };
 
 use crate::{clock::UnixMillis, secret::Secret};
@@ -38,6 +38,29 @@ impl SessionKey {
 impl Hash for SessionKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.word());
+    }
+}
+
+/// For tables by [`SessionKey`]: the key is a keyed hash already, and its word is taken as it is.
+pub(crate) type Hashed = BuildHasherDefault<Word>;
+
+/// Hashes one word to itself.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Word(u64);
+
+impl Hasher for Word {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 ^= word;
     }
 }
 

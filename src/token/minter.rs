@@ -16,7 +16,7 @@ use crate::{
     config::{Config, ProfileClaim},
     keys::{SignatureFailed, SigningKey},
     secret::Secret,
-    session::{LiveSession, Profile, SessionKey},
+    session::{Hashed, LiveSession, Profile, SessionKey},
 };
 
 /// How far the calendar may be set back before tokens from "later" are no longer given: Convex's customJwt takes an `iat`
@@ -70,7 +70,7 @@ pub struct Minter {
     /// By session alone. Of what else a token depends on (L6), deployment and full session token are in the key, and
     /// issuer, audience, algorithm and `kid` are this minter's, which has one of each and a cache of its own. User and
     /// profile are compared on every use.
-    kept: Cache<SessionKey, Arc<Minted>>,
+    kept: Cache<SessionKey, Arc<Minted>, Hashed>,
     turns: Turns,
 }
 
@@ -147,7 +147,7 @@ impl Minter {
             signature_bytes: key.signature_bytes(),
             key,
             lifetime_seconds: i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX),
-            kept: Cache::builder().max_capacity(capacity).time_to_live(lifetime).build(),
+            kept: Cache::builder().max_capacity(capacity).time_to_live(lifetime).build_with_hasher(Hashed::default()),
             turns: Turns([const { Mutex::new(()) }; 256]),
         }
     }

@@ -12,7 +12,6 @@ use convex_auth_proxy::{
     config::{self, Config, Log, LogFormat, Mode, Sources},
     keys::{Algorithm, SigningKey, keygen},
     permit::{CallerPolicy, Credential, Permitted},
-    secret::Secret,
     session::{CookieSession, Reading, SessionAnswer, SessionKeys, SessionToken},
     telemetry::{self, Metrics},
     token::{Minter, MinterSettings, Seal, SpeaksFor},
@@ -421,24 +420,15 @@ fn debug_output_of_a_configuration_and_a_proxy_holds_no_canary() {
 
 #[test]
 fn debug_output_of_what_a_caller_sent_holds_no_canary() {
-    let keys = SessionKeys::new(&Secret::new("canary-secret"), "d");
     let token = SessionToken::new(SESSION);
     let row = json!({ "status": "success", "value": {
         "session": { "userId": "u1", "sessionToken": SESSION, "expires": 4.0e12 }, "user": { "email": EMAIL }
     } })
     .to_string();
-    let answer = SessionAnswer {
-        status: StatusCode::OK,
-        content_type: HeaderValue::from_static("application/json"),
-        body: row.clone().into(),
-        reading: Reading::read(StatusCode::OK, row.as_bytes(), &token, keys.key_of(&token)),
-    };
-    assert!(matches!(answer.reading, Reading::Row(_)));
-    let whole = WholeAnswer {
-        status: StatusCode::OK,
-        content_type: HeaderValue::from_static("application/json"),
-        body: row.into(),
-    };
+    let json = HeaderValue::from_static("application/json");
+    let answer = SessionAnswer::read(StatusCode::OK, &json, row.as_bytes());
+    assert!(matches!(answer.reading(), Reading::Row(_)));
+    let whole = WholeAnswer { status: StatusCode::OK, content_type: json, body: row.into() };
     let body = json!({ "path": "authAdapter:getUserByEmail", "format": "canary", "ts": "canary",
                        "args": { "email": EMAIL, "secret": SECRET } })
     .to_string();

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use tokio::sync::oneshot;
 
@@ -43,13 +42,8 @@ fn session_key() -> SessionKey {
 }
 
 fn answer(body: &'static str) -> ReadResult {
-    let token = SessionToken::new("t");
-    Ok(Arc::new(SessionAnswer {
-        status: StatusCode::OK,
-        content_type: HeaderValue::from_static("application/json"),
-        body: Bytes::from_static(body.as_bytes()),
-        reading: Reading::read(StatusCode::OK, body.as_bytes(), &token, session_key()),
-    }))
+    let json = HeaderValue::from_static("application/json");
+    Ok(Arc::new(SessionAnswer::read(StatusCode::OK, &json, body.as_bytes())))
 }
 
 impl World {
@@ -193,7 +187,7 @@ async fn a_reader_after_a_write_does_not_get_the_answer_from_before_it() {
     drop(world.cache.begin_write(vec![Scope::Session(session_key())]));
     let (result, source) = world.read(world.start, answer(NOTHING)).await;
     assert_eq!(source, Source::Deployment);
-    assert!(matches!(result.expect("an answer").reading, Reading::Absent));
+    assert!(matches!(result.expect("an answer").reading(), Reading::Absent));
     give.send(answer(ROW)).expect("waiting");
     before.await.expect("a task").0.expect("the old row, for the one who asked before");
 }
