@@ -70,7 +70,7 @@ pub struct Minter {
     /// By session alone. Of what else a token depends on (L6), deployment and full session token are in the key, and
     /// issuer, audience, algorithm and `kid` are this minter's, which has one of each and a cache of its own. User and
     /// profile are compared on every use.
-    kept: Cache<SessionKey, Arc<Minted>, Hashed>,
+    kept: Cache<SessionKey, Arc<Latest>, Hashed>,
     turns: Turns,
 }
 
@@ -82,6 +82,15 @@ impl Turns {
     fn take(&self, session: &SessionKey) -> Option<MutexGuard<'_, ()>> {
         let place = usize::try_from(session.word() % self.0.len() as u64).unwrap_or_default();
         self.0.get(place).map(Mutex::lock)
+    }
+}
+
+/// The latest token of a session. It is replaced in its place: for moka a new value is dearer than to find the old one.
+struct Latest(Mutex<Arc<Minted>>);
+
+impl Latest {
+    fn new(minted: Arc<Minted>) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(minted)))
     }
 }
 
@@ -147,7 +156,8 @@ impl Minter {
             signature_bytes: key.signature_bytes(),
             key,
             lifetime_seconds: i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX),
-            kept: Cache::builder().max_capacity(capacity).time_to_live(lifetime).build_with_hasher(Hashed::default()),
+            // Of one that nobody asked for within a lifetime nothing is left.
+            kept: Cache::builder().max_capacity(capacity).time_to_idle(lifetime).build_with_hasher(Hashed::default()),
             turns: Turns([const { Mutex::new(()) }; 256]),
         }
     }
@@ -173,20 +183,27 @@ impl Minter {
         if session.expires.seconds() <= now.seconds() {
             return Err(MintError::SessionOver);
         }
-        let kept = || match freshness {
-            Freshness::Reuse => self.kept.get(&session.key).filter(|minted| self.is_reusable(minted, session, now)),
-            Freshness::Forced => None,
+        let reusable = |kept: &Option<Arc<Latest>>| match (freshness, kept) {
+            (Freshness::Reuse, Some(latest)) => {
+                let minted = latest.0.lock();
+                self.is_reusable(&minted, session, now).then(|| Arc::clone(&minted))
+            }
+            (Freshness::Reuse, None) | (Freshness::Forced, _) => None,
         };
         // A look without a turn first: this is what nearly every call ends with.
-        if let Some(minted) = kept() {
+        if let Some(minted) = reusable(&self.kept.get(&session.key)) {
             return Ok((minted, Outcome::Reused));
         }
         let _turn = self.turns.take(&session.key);
-        if let Some(minted) = kept() {
+        let kept = self.kept.get(&session.key);
+        if let Some(minted) = reusable(&kept) {
             return Ok((minted, Outcome::Reused));
         }
         let minted = Arc::new(self.sign_session(session, now)?);
-        self.kept.insert(session.key, Arc::clone(&minted));
+        match kept {
+            Some(latest) => *latest.0.lock() = Arc::clone(&minted),
+            None => self.kept.insert(session.key, Latest::new(Arc::clone(&minted))),
+        }
         Ok((minted, Outcome::Signed))
     }
 

@@ -12,7 +12,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Freshness, MintError, Minted, Minter, MinterSettings, Outcome};
+use super::{Freshness, Latest, MintError, Minted, Minter, MinterSettings, Outcome};
 use crate::{
     clock::UnixMillis,
     config::ProfileClaim,
@@ -239,7 +239,7 @@ fn whoever_asks_at_once_for_one_session_shares_one_signature() {
         }
         let mut signed: Vec<_> = (0..50).map(|_| minter.sign_session(&session, NOW).unwrap()).collect();
         let given = Arc::new(signed.remove(0));
-        minter.kept.insert(session.key, Arc::clone(&given));
+        minter.kept.insert(session.key, Latest::new(Arc::clone(&given)));
         drop(turn);
         for asking in asking {
             let (minted, outcome) = asking.join().unwrap();
