@@ -38,7 +38,7 @@ fn convex_in(criterion: &mut Criterion) {
         let args = args(function);
         let mut out = Vec::new();
         encode(function, &args, &secret, &mut out);
-        assert_eq!(check_secret(&args, &secret), SecretCheck::Right);
+        assert_eq!(check_secret(function, &args, &secret), SecretCheck::Right);
         prove_encoded(function, &args, &out);
         group.throughput(Throughput::Bytes(args.len() as u64));
         let name = function.contract().name;
@@ -97,18 +97,18 @@ fn wire_out(criterion: &mut Criterion) {
 
 fn encode(function: Function, args: &[u8], secret: &Secret, out: &mut Vec<u8>) {
     let raw: &RawValue = serde_json::from_slice(args).expect("JSON");
-    let arguments = Arguments::read(raw).expect("arguments");
-    arguments.encode(Some(function), Nulls::Drop, secret, out).expect("arguments of the contract");
+    let arguments = Arguments::read(Some(function), raw).expect("arguments");
+    arguments.encode(Nulls::Drop, secret, out).expect("arguments of the contract");
 }
 
-fn check_secret(args: &[u8], secret: &Secret) -> SecretCheck {
+fn check_secret(function: Function, args: &[u8], secret: &Secret) -> SecretCheck {
     let raw: &RawValue = serde_json::from_slice(args).expect("JSON");
-    Arguments::read(raw).expect("arguments").check_secret(secret)
+    Arguments::read(Some(function), raw).expect("arguments").check_secret(secret)
 }
 
 fn begin(function: Function, body: &[u8], secret: &Secret) -> wire::Run {
-    let arguments = wire::read(body).expect("a body of the contract");
-    wire::begin(function, arguments, Nulls::Drop, secret).expect("arguments of the contract")
+    let request = wire::read(function, body).expect("a body of the contract");
+    wire::begin(request, Nulls::Drop, secret).expect("arguments of the contract")
 }
 
 fn answer(run: wire::Run, value: &[u8], secret: &Secret) -> Vec<u8> {

@@ -55,11 +55,11 @@ fn secret() -> Secret {
 // === codec ===
 
 fn begin(function: Function, body: &[u8], secret: &Secret) -> Run {
-    let arguments = wire::read(body).expect("a body of the contract");
-    wire::begin(function, arguments, Nulls::Drop, secret).expect("arguments of the contract")
+    let request = wire::read(function, body).expect("a body of the contract");
+    wire::begin(request, Nulls::Drop, secret).expect("arguments of the contract")
 }
 
-#[library_benchmark(config = at_most(9_050))]
+#[library_benchmark(config = at_most(4_260))]
 #[bench::create_session((Samples::new(), secret()))]
 fn codec_in((samples, secret): (Samples, Secret)) {
     for _ in 0..TIMES {
@@ -76,7 +76,7 @@ fn answer(value: &[u8], secret: &Secret) -> Vec<u8> {
     }
 }
 
-#[library_benchmark(config = at_most(16_600))]
+#[library_benchmark(config = at_most(15_380))]
 #[bench::get_session_and_user((Samples::new(), secret()))]
 fn codec_out((samples, secret): (Samples, Secret)) {
     for _ in 0..TIMES {
@@ -84,15 +84,15 @@ fn codec_out((samples, secret): (Samples, Secret)) {
     }
 }
 
-#[library_benchmark(config = at_most(6_840))]
+#[library_benchmark(config = at_most(5_000))]
 #[bench::create_session((Samples::new(), secret()))]
 fn codec_of_the_convex_wire((samples, secret): (Samples, Secret)) {
     let mut out = Vec::new();
     for _ in 0..TIMES {
         out.clear();
         let args: &RawValue = serde_json::from_slice(black_box(&samples.create_session)).expect("JSON");
-        let arguments = Arguments::read(args).expect("arguments");
-        arguments.encode(Some(Function::CreateSession), Nulls::Drop, &secret, &mut out).expect("of the contract");
+        let arguments = Arguments::read(Some(Function::CreateSession), args).expect("arguments");
+        arguments.encode(Nulls::Drop, &secret, &mut out).expect("of the contract");
         black_box(&out);
     }
 }

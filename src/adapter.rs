@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  contract    the functions as one table
+//!  scan        what is JSON, and where it ends ─► members   an object as spans
 //!  arguments   what a caller sent, as spans ─► codec   written again for Convex: secret, dates, nulls
 //!  wire        POST /adapter/{function}: Auth.js in, Auth.js out
 //!  date        ISO 8601 ◄─► epoch milliseconds
@@ -14,7 +15,10 @@ pub mod arguments;
 mod codec;
 pub mod contract;
 pub mod date;
+#[cfg(test)]
+mod laws;
 mod members;
+mod scan;
 mod text;
 pub mod wire;
 

@@ -13,17 +13,35 @@ use zeroize::Zeroizing;
 ///
 /// Wiped from memory when dropped. `Debug` prints `[secret]`, whatever it holds.
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret {
+    text: Zeroizing<String>,
+    /// Whether it stands in a JSON string as it is: found once, since some secrets are written in every call.
+    needs_no_escape: bool,
+}
 
 impl Secret {
     /// Wraps a text; any text is accepted, the empty one included.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
+        let text = Zeroizing::new(text.into());
+        let needs_no_escape = text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+        Self { text, needs_no_escape }
     }
 
     /// The text itself. Every call of this is a place where a secret leaves its wall: keep them few.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// Appends the text as a JSON string: another place where it leaves its wall.
+    #[expect(clippy::expect_used, reason = "a `str` is always a JSON string, and a `Vec` takes every byte")]
+    pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
+        if self.needs_no_escape {
+            out.push(b'"');
+            out.extend_from_slice(self.text.as_bytes());
+            out.push(b'"');
+        } else {
+            serde_json::to_writer(out, self.expose()).expect("a text written to memory");
+        }
     }
 
     /// A key of 32 bytes for one purpose: HKDF-SHA256 (RFC 5869) without salt, `purpose` as its info. Whoever sees the key
@@ -48,7 +66,7 @@ impl Secret {
 
     /// Compares with what a caller sent, in a time that depends on the lengths only.
     pub fn matches(&self, candidate: &[u8]) -> bool {
-        self.0.as_bytes().ct_eq(candidate).into()
+        self.text.as_bytes().ct_eq(candidate).into()
     }
 }
 
@@ -60,6 +78,8 @@ impl fmt::Debug for Secret {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::Secret;
 
     #[test]
@@ -84,6 +104,17 @@ mod tests {
         assert!(secret.matches(b"abc"));
         for other in ["", "ab", "abd", "abcd", "ABC"] {
             assert!(!secret.matches(other.as_bytes()), "{other:?} must not match");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn law_a_secret_is_written_as_serde_json_writes_it(text: String, plain in "[ -~\\x00-\\x20\\x7fé]{0,6}") {
+            for text in [text, plain] {
+                let mut out = Vec::new();
+                Secret::new(&*text).write_json(&mut out);
+                prop_assert_eq!(String::from_utf8(out).unwrap(), serde_json::to_string(&text).unwrap());
+            }
         }
     }
 }

@@ -65,12 +65,11 @@ impl Proxy {
         let whole = self.intake.read(arrival.ends.listener, &head.headers, body).await?;
         let _ = arrival.function.set(function.contract().name.to_owned());
         let policy = &self.config.adapter;
-        let arguments = wire::read(whole.bytes()).map_err(Rejection::AdapterArgumentInvalid)?;
+        let request = wire::read(function, whole.bytes()).map_err(Rejection::AdapterArgumentInvalid)?;
         // No secret belongs here; one that is wrong is as wrong as anywhere.
-        SecretHeld::show(&arguments, arrival.ends.listener, &policy.secret)
+        SecretHeld::show(request.arguments(), arrival.ends.listener, &policy.secret)
             .map_err(|refusal| self.refuse(arrival.ends.peer, refusal))?;
-        let mut run = wire::begin(function, arguments, policy.nulls, &policy.secret)
-            .map_err(Rejection::AdapterArgumentInvalid)?;
+        let mut run = wire::begin(request, policy.nulls, &policy.secret).map_err(Rejection::AdapterArgumentInvalid)?;
         drop(whole);
         let text = loop {
             let ran = match (self.run(arrival, &run).await, run.answer_without()) {
@@ -102,7 +101,7 @@ impl Proxy {
 
     async fn run_once(&self, arrival: &Arrival, function: Function, arguments: &[u8]) -> Result<Ran, Rejection> {
         let (status, body) = if function == Function::GetSessionAndUser
-            && let Some(token) = own(arguments)?.text(&["sessionToken"])
+            && let Some(token) = own(function, arguments)?.arguments().text(&["sessionToken"])
         {
             let token = SessionToken::new(token);
             let key = self.session_keys.key_of(&token);
@@ -149,7 +148,7 @@ impl Proxy {
                 let scope = match contract.touches {
                     Touches::Nothing => None,
                     touches @ (Touches::Session { .. } | Touches::User { .. }) => {
-                        self.touched(touches, &own(arguments)?)
+                        self.touched(touches, own(function, arguments)?.arguments())
                     }
                 };
                 let write = scope.map(|scope| self.sessions.begin_write(vec![scope]));
@@ -214,8 +213,8 @@ fn how_it_ended(status: StatusCode, body: &Bytes) -> Result<Ran, Rejection> {
 }
 
 /// The proxy's own arguments, as they were written.
-fn own(arguments: &[u8]) -> Result<Arguments<'_>, Rejection> {
-    wire::read(arguments).map_err(Rejection::AdapterArgumentInvalid)
+fn own(function: Function, arguments: &[u8]) -> Result<wire::Request<'_>, Rejection> {
+    wire::read(function, arguments).map_err(Rejection::AdapterArgumentInvalid)
 }
 
 fn text_of(value: &[u8]) -> Result<&str, Rejection> {

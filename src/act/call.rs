@@ -118,7 +118,7 @@ impl Proxy {
     /// Which sessions' answers a call may change. A function of the module that the contract does not know may change any.
     pub(super) fn scope(&self, permitted: &Permitted<'_>) -> Option<Scope> {
         let adapter = permitted.adapter()?;
-        let Some(function) = adapter.function else { return Some(Scope::Everything) };
+        let Some(function) = adapter.arguments.function() else { return Some(Scope::Everything) };
         self.touched(function.contract().touches, &adapter.arguments)
     }
 

@@ -56,10 +56,9 @@ fn write_permitted(permitted: &Permitted<'_>, policy: &config::Adapter, out: &mu
     out.extend_from_slice(b",\"args\":");
     match permitted.adapter() {
         None => out.extend_from_slice(args.get().as_bytes()),
-        Some(adapter) => adapter
-            .arguments
-            .encode(adapter.function, policy.nulls, &policy.secret, out)
-            .map_err(Rejection::AdapterArgumentInvalid)?,
+        Some(adapter) => {
+            adapter.arguments.encode(policy.nulls, &policy.secret, out).map_err(Rejection::AdapterArgumentInvalid)?
+        }
     }
     out.push(b'}');
     Ok(())

@@ -33,7 +33,7 @@ impl Proxy {
         let [permitted] = calls else { return None };
         let adapter = permitted.adapter()?;
         if lane != Lane::Query
-            || adapter.function != Some(Function::GetSessionAndUser)
+            || adapter.arguments.function() != Some(Function::GetSessionAndUser)
             || !adapter.arguments.has_only("sessionToken")
         {
             return None;

@@ -11,8 +11,9 @@ use super::{
     JsonText,
     contract::{Argument, Function},
     date::DateProblem,
-    members::{MAX_MEMBERS, Member, MembersProblem, find_duplicate, read_members},
-    text::read_text,
+    members::{Inner, MAX_MEMBERS, Member, MembersProblem, find_duplicate, read_nested},
+    scan::Text,
+    text::read_span,
 };
 use crate::secret::Secret;
 
@@ -23,8 +24,11 @@ pub(super) const SECRET: &str = "secret";
 ///
 /// `Debug` output tells the number of members and none of them.
 pub struct Arguments<'a> {
+    pub(super) function: Option<Function>,
     pub(super) shape: Shape,
     pub(super) members: Vec<Member<'a>>,
+    /// The members of the function's nested object, if there is one that is an object.
+    pub(super) nested: Option<Inner<'a>>,
 }
 
 /// How a caller wrote the argument object.
@@ -101,12 +105,12 @@ pub enum ArgumentProblem {
 }
 
 impl<'a> Arguments<'a> {
-    /// Reads the `args` of one call.
+    /// Reads the `args` of a call of a function; `None` is a function of the adapter's module that the contract does not know.
     ///
     /// The text is untrusted: an object, or an array that holds exactly one. Names are compared after their escapes were
-    /// decoded. Members of the nested object are looked at later, by [`Arguments::encode`].
+    /// decoded. What is the matter with the nested object is told later, by [`Arguments::encode`].
     ///
-    /// Allocates for the list of members only; takes 1,024 of them at most. Never panics.
+    /// Allocates for the lists of members only; takes 1,024 of an object at most. Never panics.
     ///
     /// # Errors
     ///
@@ -115,20 +119,35 @@ impl<'a> Arguments<'a> {
     /// - [`ArgumentProblem::UnreadableName`]: a name holds half a surrogate pair.
     /// - [`ArgumentProblem::Duplicate`], [`ArgumentProblem::DuplicateMember`]: a member is there twice. Our choice: readers
     ///   differ on which of the two counts.
-    pub fn read(args: impl Into<JsonText<'a>>) -> Result<Self, ArgumentProblem> {
+    pub fn read(function: Option<Function>, args: impl Into<JsonText<'a>>) -> Result<Self, ArgumentProblem> {
         let text = args.into().get();
         // The text is valid JSON, so between the brackets stand elements; one object and nothing more is what
-        // `read_members` takes.
-        let (shape, object) = match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            Some(inside) => (Shape::Array, inside),
-            None => (Shape::Object, text),
-        };
-        let members = read_members(object).map_err(ArgumentProblem::from_members)?;
-        let names = members.iter().map(|member| &*member.name).filter(|name| *name != SECRET);
-        if let Some(name) = find_duplicate(names) {
+        // `read_object` takes.
+        match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(inside) => Self::read_object(function, Shape::Array, Text::new(inside)),
+            None => Self::read_object(function, Shape::Object, Text::new(text)),
+        }
+    }
+
+    /// Reads the argument object alone. Its text need not be JSON, and [`ArgumentProblem::NotOneObject`] is the answer to that, unless
+    /// another problem stands before.
+    pub(super) fn read_object(
+        function: Option<Function>,
+        shape: Shape,
+        object: Text<'a>,
+    ) -> Result<Self, ArgumentProblem> {
+        let nested = function.and_then(|function| function.contract().nested());
+        let (members, nested) =
+            read_nested(object, nested.map(|(name, _)| name)).map_err(ArgumentProblem::from_members)?;
+        if let Some(name) = find_duplicate(&members, Some(SECRET)) {
             return Err(duplicate_argument(name));
         }
-        Ok(Self { shape, members })
+        Ok(Self { function, shape, members, nested })
+    }
+
+    /// The function that they are for, if the contract knows it.
+    pub fn function(&self) -> Option<Function> {
+        self.function
     }
 
     /// Compares the caller's `secret` with the right one, in constant time.
@@ -138,44 +157,55 @@ impl<'a> Arguments<'a> {
     pub fn check_secret(&self, secret: &Secret) -> SecretCheck {
         self.members
             .iter()
-            .filter(|member| member.name == SECRET && member.value != "null")
-            .map(|member| read_text(member.value).is_some_and(|candidate| secret.matches(candidate.as_bytes())))
+            .filter(|member| member.is(SECRET) && member.value != b"null")
+            .map(|member| read_span(member.value).is_some_and(|candidate| secret.matches(candidate.as_bytes())))
             .fold(SecretCheck::Absent, |so_far, is_right| match (so_far, is_right) {
                 (SecretCheck::Absent | SecretCheck::Right, true) => SecretCheck::Right,
                 (_, false) | (SecretCheck::Wrong, _) => SecretCheck::Wrong,
             })
     }
 
-    /// The text at a path of member names, e.g. `["session", "sessionToken"]`; escapes decoded.
+    /// The text at a path of member names; escapes decoded. A path is the name of an argument, or that of the nested object and of a
+    /// member of it, e.g. `["session", "sessionToken"]`.
     ///
     /// `None` when there is no such member, when it is no string, and when its object has the name twice (which
-    /// [`Arguments::encode`] refuses for the objects of the contract).
+    /// [`Arguments::encode`] refuses).
     pub fn text(&self, path: &[&str]) -> Option<Cow<'a, str>> {
-        let (first, deeper) = path.split_first()?;
-        let value = deeper
-            .iter()
-            .try_fold(find_only(&self.members, first)?, |object, name| find_only(&read_members(object).ok()?, name))?;
-        read_text(value)
+        let value = match path {
+            [name] => find_only(&self.members, name)?,
+            [object, name] if self.nested_name() == Some(object) => {
+                find_only(self.nested.as_ref()?.as_ref().ok()?, name)?
+            }
+            _ => return None,
+        };
+        read_span(value)
     }
 
     /// Whether there is nothing but this argument, and perhaps the secret.
     pub fn has_only(&self, name: &str) -> bool {
-        self.members.iter().all(|member| member.name == name || member.name == SECRET)
+        self.members.iter().all(|member| member.is(name) || member.is(SECRET))
     }
 
     /// About how long they are as text, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.members.iter().map(|member| member.name_text.len() + member.value.len() + 2).sum()
+        self.members.iter().map(|member| member.name_text().len() + member.value.len() + 2).sum()
     }
 
     /// Leaves out what the contract does not name, the secret included.
     pub(super) fn only(mut self, known: &[Argument]) -> Self {
-        self.members.retain(|member| known.iter().any(|argument| argument.name == member.name));
+        let is_known = |member: &Member<'_>| known.iter().any(|argument| member.is(argument.name));
+        if !self.members.iter().all(is_known) {
+            self.members.retain(is_known);
+        }
         self
     }
 
+    fn nested_name(&self) -> Option<&'static str> {
+        self.function.and_then(|function| function.contract().nested()).map(|(name, _)| name)
+    }
+
     /// The value of an argument as it was sent.
-    pub(super) fn value(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn value(&self, name: &str) -> Option<&'a [u8]> {
         find_only(&self.members, name)
     }
 }
@@ -197,8 +227,8 @@ impl ArgumentProblem {
 }
 
 /// The value of the one member of this name.
-pub(super) fn find_only<'a>(members: &[Member<'a>], name: &str) -> Option<&'a str> {
-    let mut found = members.iter().filter(|member| member.name == name);
+pub(super) fn find_only<'a>(members: &[Member<'a>], name: &str) -> Option<&'a [u8]> {
+    let mut found = members.iter().filter(|member| member.is(name));
     let value = found.next()?.value;
     found.next().is_none().then_some(value)
 }
@@ -207,9 +237,9 @@ fn name_object(object: Option<&str>) -> Cow<'_, str> {
     object.map_or(Cow::Borrowed("the argument object"), |name| Cow::Owned(format!("`{name}`")))
 }
 
-fn duplicate_argument(name: &str) -> ArgumentProblem {
+fn duplicate_argument(name: &[u8]) -> ArgumentProblem {
     let known = Function::ALL.into_iter().flat_map(|function| function.contract().arguments);
-    match known.map(|argument| argument.name).find(|known| *known == name) {
+    match known.map(|argument| argument.name).find(|known| known.as_bytes() == name) {
         Some(field) => ArgumentProblem::Duplicate { field },
         None => ArgumentProblem::DuplicateMember { object: None },
     }
@@ -220,24 +250,24 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::{ArgumentProblem, Arguments, SecretCheck};
-    use crate::secret::Secret;
+    use crate::{adapter::Function, secret::Secret};
 
     fn raw(text: &str) -> Box<RawValue> {
         serde_json::from_str(text).unwrap()
     }
 
     fn check(args: &str) -> SecretCheck {
-        Arguments::read(&raw(args)).unwrap().check_secret(&Secret::new("s3cret\n"))
+        Arguments::read(None, &raw(args)).unwrap().check_secret(&Secret::new("s3cret\n"))
     }
 
     fn problem(args: &str) -> ArgumentProblem {
-        Arguments::read(&raw(args)).unwrap_err()
+        Arguments::read(None, &raw(args)).unwrap_err()
     }
 
     #[test]
     fn one_object_is_read_bare_or_in_an_array() {
         for args in ["{}", "[{}]", " [ { \"a\" : 1 } ] ", r#"{"a":[{}]}"#] {
-            assert!(Arguments::read(&raw(args)).is_ok(), "{args}");
+            assert!(Arguments::read(None, &raw(args)).is_ok(), "{args}");
         }
         for args in ["null", "1", "\"{}\"", "[]", "[null]", "[[{}]]", "[{},{}]", "[{},null]", "[1,{}]", "true"] {
             assert_eq!(problem(args), ArgumentProblem::NotOneObject, "{args}");
@@ -251,15 +281,15 @@ mod tests {
         assert_eq!(problem(r#"[{"sessionToken":"a","\u0073essionToken":null}]"#), session_token);
         assert_eq!(problem(r#"{"canary":1,"canary":2}"#), ArgumentProblem::DuplicateMember { object: None });
         assert!(
-            Arguments::read(&raw(r#"{"user":{"id":1,"id":2}}"#)).is_ok(),
-            "decided when it is known what `user` is"
+            Arguments::read(Some(Function::UpdateUser), &raw(r#"{"user":{"id":1,"id":2}}"#)).is_ok(),
+            "told when the arguments are written"
         );
     }
 
     #[test]
     fn half_a_surrogate_pair_in_a_name_is_refused() {
         assert_eq!(problem(r#"{"\udead":1}"#), ArgumentProblem::UnreadableName);
-        assert!(Arguments::read(&raw(r#"{"name":"\udead"}"#)).is_ok());
+        assert!(Arguments::read(None, &raw(r#"{"name":"\udead"}"#)).is_ok());
     }
 
     #[test]
@@ -303,7 +333,7 @@ mod tests {
     fn text_is_found_by_its_path() {
         let args =
             raw(r#"[{"sessionToken":"a\u0062","session":{"sessionToken":"c","n":1,"d":"x","d":"y"},"user":"u"}]"#);
-        let arguments = Arguments::read(&args).unwrap();
+        let arguments = Arguments::read(Some(Function::CreateSession), &args).unwrap();
         assert_eq!(arguments.text(&["sessionToken"]).as_deref(), Some("ab"));
         assert_eq!(arguments.text(&["session", "sessionToken"]).as_deref(), Some("c"));
         for path in [&[][..], &["session"], &["session", "n"], &["session", "d"], &["user", "id"], &["none"]] {
@@ -314,7 +344,7 @@ mod tests {
     #[test]
     fn debug_output_holds_nothing_of_the_arguments() {
         let args = raw(r#"{"secret":"canary","sessionToken":"canary","canary":1}"#);
-        insta::assert_snapshot!(format!("{:?}", Arguments::read(&args).unwrap()), @"Arguments { members: 3, .. }");
+        insta::assert_snapshot!(format!("{:?}", Arguments::read(None, &args).unwrap()), @"Arguments { members: 3, .. }");
     }
 
     #[test]

@@ -3,26 +3,27 @@
 //! Works on spans, never on a tree. The one invariant: a value that the contract does not name leaves byte for byte as it
 //! came, and in what leaves there is exactly one `secret`, the proxy's own.
 
-use std::io::Write;
+use std::ops::Range;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
-    arguments::{ArgumentProblem, Arguments, SECRET, Shape, find_only},
-    contract::{Field, Function, Row},
-    date,
+    arguments::{ArgumentProblem, Arguments, SECRET, Shape},
+    contract::{Field, Row},
+    date::TimeValue,
     members::{Member, find_duplicate, read_members},
-    text::read_text,
+    scan::Text,
+    text::read_span,
 };
 use crate::{config::Nulls, secret::Secret};
 
-impl Arguments<'_> {
+impl<'a> Arguments<'a> {
     /// Appends the argument JSON for Convex to `out`, in the shape that the caller used.
     ///
-    /// With a function of the contract, null members of the argument object and of its nested object are left out if `nulls`
+    /// For a function of the contract, null members of the argument object and of its nested object are left out if `nulls`
     /// says so, and a date field that holds a string becomes epoch milliseconds, an integer. A date field that holds
     /// anything else is copied: numbers keep their bytes, and the rest is Convex's to refuse. So is a nested "object" that is
-    /// none. With `None`, a function of the adapter module that the contract does not know, only the secret is touched.
+    /// none. For a function that the contract does not know only the secret is touched.
     ///
     /// The secret stands last. White space between members is not kept. Law: what was written, read and written again, is
     /// the same bytes.
@@ -31,7 +32,7 @@ impl Arguments<'_> {
     ///
     /// Nothing is appended then.
     ///
-    /// - [`ArgumentProblem::NotADate`]: a date field holds a string that [`date::parse`] refuses.
+    /// - [`ArgumentProblem::NotADate`]: a date field holds a string that [`parse`](super::date::parse) refuses.
     /// - [`ArgumentProblem::Duplicate`], [`ArgumentProblem::DuplicateMember`]: the nested object has a member twice.
     /// - [`ArgumentProblem::TooManyMembers`], [`ArgumentProblem::UnreadableName`]: in the nested object.
     ///
@@ -43,58 +44,69 @@ impl Arguments<'_> {
     /// let args: &serde_json::value::RawValue = serde_json::from_str(r#"[{"user":{"email":"a@b.c","name":null,"emailVerified":"2026-01-01"}}]"#)?;
     /// let mut out = Vec::new();
     /// let create_user = Some(Function::CreateUser);
-    /// Arguments::read(args)?.encode(create_user, Nulls::Drop, &Secret::new("s"), &mut out)?;
+    /// Arguments::read(create_user, args)?.encode(Nulls::Drop, &Secret::new("s"), &mut out)?;
     /// assert_eq!(out, br#"[{"user":{"email":"a@b.c","emailVerified":1767225600000},"secret":"s"}]"#);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn encode(
-        &self,
-        function: Option<Function>,
-        nulls: Nulls,
-        secret: &Secret,
-        out: &mut Vec<u8>,
-    ) -> Result<(), ArgumentProblem> {
+    pub fn encode(&self, nulls: Nulls, secret: &Secret, out: &mut Vec<u8>) -> Result<(), ArgumentProblem> {
         // What can fail comes first, so that nothing is appended then.
-        let nested = match function.and_then(|function| function.contract().nested()) {
-            Some((name, row)) => match self.value(name).filter(|value| value.starts_with('{')) {
-                Some(object) => Some(Nested::read(name, row, object)?),
-                None => None,
-            },
-            None => None,
-        };
-        self.write(nested.as_ref(), if function.is_some() { nulls } else { Nulls::Keep }, secret, out);
+        let nested = self.nested()?;
+        self.write(nested.as_ref(), if self.function.is_some() { nulls } else { Nulls::Keep }, secret, out);
         Ok(())
     }
 
-    /// The same, with the nested object read before.
-    pub(super) fn write(&self, nested: Option<&Nested<'_>>, nulls: Nulls, secret: &Secret, out: &mut Vec<u8>) {
+    /// The nested object of the function's contract, checked; `None` when it is not there or is no object.
+    pub(super) fn nested(&self) -> Result<Option<Nested<'_, 'a>>, ArgumentProblem> {
+        let contracted = self.function.and_then(|function| function.contract().nested());
+        let Some(((name, row), members)) = contracted.zip(self.nested.as_ref()) else { return Ok(None) };
+        let members = members.as_ref().map_err(|problem| ArgumentProblem::from_members(*problem))?;
+        Nested::check(name, row, members).map(Some)
+    }
+
+    /// Writes with the nested object checked before, and tells where the nested object was written.
+    pub(super) fn write(
+        &self,
+        nested: Option<&Nested<'_, '_>>,
+        nulls: Nulls,
+        secret: &Secret,
+        out: &mut Vec<u8>,
+    ) -> WithoutDate {
+        let mut written = WithoutDate::default();
         if self.shape == Shape::Array {
             out.push(b'[');
         }
         let mut object = ObjectWriter::open(out);
-        for member in self.members.iter().filter(|member| member.name != SECRET && survives(member, nulls)) {
-            object.name(member.name_text);
+        for member in self.members.iter().filter(|member| !member.is(SECRET) && survives(member, nulls)) {
             match nested {
-                Some(nested) if member.name == nested.name => nested.write(nulls, object.out),
-                _ => object.out.extend_from_slice(member.value.as_bytes()),
+                Some(nested) if member.is(nested.name) => {
+                    object.name(member.name_text());
+                    written = nested.write(nulls, object.out);
+                }
+                _ => object.member(member),
             }
         }
         object.plain_name(SECRET);
-        write_text(secret.expose(), object.out);
+        secret.write_json(object.out);
         object.close();
         if self.shape == Shape::Array {
             out.push(b']');
         }
+        written
     }
 }
 
-/// The contract's nested object, read.
-pub(super) struct Nested<'a> {
+/// Where in a text the members of an object stand that come before its date, and where those after it: without braces, and without the
+/// commas around the date.
+#[derive(Debug, Default)]
+pub(super) struct WithoutDate(pub(super) [Range<usize>; 2]);
+
+/// The contract's nested object: no member is there twice, and a date that is a string is one.
+pub(super) struct Nested<'m, 'a> {
     pub(super) name: &'static str,
     pub(super) row: Row,
-    pub(super) members: Vec<Member<'a>>,
-    /// What its date field's string stands for, epoch milliseconds; `None` when that field holds no string.
-    pub(super) millis: Option<i64>,
+    members: &'m [Member<'a>],
+    /// What its date field's string stands for; `None` when that field holds no string.
+    pub(super) time: Option<TimeValue>,
     /// Which members are written.
     pub(super) sends: Sends,
 }
@@ -110,83 +122,102 @@ pub(super) enum Sends {
     FieldsOfTheContract,
 }
 
-impl<'a> Nested<'a> {
-    /// Reads the object that an argument holds; the text must be an object.
-    pub(super) fn read(name: &'static str, row: Row, object: &'a str) -> Result<Self, ArgumentProblem> {
-        let members = read_members(object).map_err(ArgumentProblem::from_members)?;
+impl<'m, 'a> Nested<'m, 'a> {
+    fn check(name: &'static str, row: Row, members: &'m [Member<'a>]) -> Result<Self, ArgumentProblem> {
         let date = row.date();
-        if let Some(twice) = find_duplicate(members.iter().map(|member| &*member.name)) {
+        if let Some(twice) = find_duplicate(members, None) {
             return Err(match date {
-                Some(date) if date.name == twice => ArgumentProblem::Duplicate { field: date.path },
+                Some(date) if date.name.as_bytes() == twice => ArgumentProblem::Duplicate { field: date.path },
                 _ => ArgumentProblem::DuplicateMember { object: Some(name) },
             });
         }
-        let millis = match date {
-            Some(field) => find_only(&members, field.name).map_or(Ok(None), |value| read_date(field, value))?,
-            None => None,
-        };
-        Ok(Self { name, row, members, millis, sends: Sends::All })
+        let mut nested = Self { name, row, members, time: None, sends: Sends::All };
+        if let Some(field) = date {
+            nested.time = nested.value(field.name).map_or(Ok(None), |value| read_date(field, value))?;
+        }
+        Ok(nested)
+    }
+
+    /// The members.
+    pub(super) fn members(&self) -> &'m [Member<'a>] {
+        self.members
+    }
+
+    /// The value of a member as it was sent.
+    pub(super) fn value(&self, name: &str) -> Option<&'a [u8]> {
+        self.members.iter().find(|member| member.is(name)).map(|member| member.value)
     }
 
     /// Whether anything is written but the member of this name.
     pub(super) fn sends_more_than(&self, name: &str, nulls: Nulls) -> bool {
-        self.sent(nulls).any(|member| member.name != name)
+        self.sent(nulls).any(|member| !member.is(name))
     }
 
-    fn sent(&self, nulls: Nulls) -> impl Iterator<Item = &Member<'a>> {
+    fn sent(&self, nulls: Nulls) -> impl Iterator<Item = &'m Member<'a>> {
         self.members.iter().filter(move |member| {
             survives(member, nulls)
                 && match self.sends {
                     Sends::All => true,
-                    Sends::AllBut(names) => !names.contains(&&*member.name),
-                    Sends::FieldsOfTheContract => self.row.fields().iter().any(|field| field.name == member.name),
+                    Sends::AllBut(names) => !names.iter().any(|name| member.is(name)),
+                    Sends::FieldsOfTheContract => self.row.fields().iter().any(|field| member.is(field.name)),
                 }
         })
     }
 
-    fn write(&self, nulls: Nulls, out: &mut Vec<u8>) {
+    fn write(&self, nulls: Nulls, out: &mut Vec<u8>) -> WithoutDate {
         let date = self.row.date();
+        let begin = out.len() + 1;
+        let mut date_at = None;
         let mut object = ObjectWriter::open(out);
         for member in self.sent(nulls) {
-            object.name(member.name_text);
-            match self.millis {
-                Some(millis) if date.is_some_and(|field| member.name == field.name) => {
-                    // A `Vec` takes all bytes.
-                    let _ = write!(object.out, "{millis}");
-                }
-                _ => object.out.extend_from_slice(member.value.as_bytes()),
+            if !date.is_some_and(|field| member.is(field.name)) {
+                object.member(member);
+                continue;
             }
+            let start = object.out.len();
+            match self.time {
+                Some(time) => {
+                    object.name(member.name_text());
+                    object.out.extend_from_slice(itoa::Buffer::new().format(time.millis()).as_bytes());
+                }
+                None => object.member(member),
+            }
+            date_at = Some(start..object.out.len());
         }
+        let end = object.out.len();
         object.close();
+        let Range { start: before, end: after } = date_at.unwrap_or(end..end);
+        // What follows the date begins with a comma.
+        WithoutDate([begin..before, (after + 1).min(end)..end])
     }
 }
 
-/// The epoch milliseconds that a date field's string stands for; `None` when it holds no string.
-fn read_date(field: &Field, value: &str) -> Result<Option<i64>, ArgumentProblem> {
-    if !value.starts_with('"') {
+/// The time that a date field's string stands for; `None` when it holds no string.
+fn read_date(field: &Field, value: &[u8]) -> Result<Option<TimeValue>, ArgumentProblem> {
+    if !value.starts_with(b"\"") {
         return Ok(None);
     }
-    let text = read_text(value).unwrap_or_default();
-    match date::parse(&text) {
-        Ok(millis) => Ok(Some(millis.0)),
-        Err(reason) => Err(ArgumentProblem::NotADate { field: field.path, reason }),
-    }
+    // No date has a backslash in it: only what is none as it stands needs to be decoded.
+    let as_sent = value.get(1..value.len() - 1).unwrap_or_default();
+    let time = TimeValue::parse(as_sent).or_else(|_| TimeValue::parse(read_span(value).unwrap_or_default().as_bytes()));
+    time.map(Some).map_err(|reason| ArgumentProblem::NotADate { field: field.path, reason })
 }
 
 /// Whether a JSON value is a number.
-pub(super) fn is_number(value: &str) -> bool {
-    value.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+pub(super) fn is_number(value: &[u8]) -> bool {
+    value.first().is_some_and(|first| *first == b'-' || first.is_ascii_digit())
 }
 
 /// A number of Convex's: JSON's own spellings, or `{"$float":"…"}` with eight little-endian bytes in base64, which Convex
 /// writes for -0 and for what is not finite.
-pub(super) fn read_number(value: &str) -> Option<f64> {
+pub(super) fn read_number(value: &[u8]) -> Option<f64> {
+    let text = str::from_utf8(value).ok()?;
     if is_number(value) {
-        return value.parse().ok();
+        return text.parse().ok();
     }
-    match read_members(value).ok()?.as_slice() {
-        [only] if only.name == "$float" => {
-            let bytes = STANDARD.decode(read_text(only.value)?.as_bytes()).ok()?;
+    match read_members(Text::new(text)).ok()?.as_slice() {
+        [only] if only.is("$float") => {
+            let bytes = STANDARD.decode(read_span(only.value)?.as_bytes()).ok()?;
             Some(f64::from_le_bytes(bytes.try_into().ok()?))
         }
         _ => None,
@@ -195,7 +226,7 @@ pub(super) fn read_number(value: &str) -> Option<f64> {
 
 /// Whether a member is sent.
 pub(super) fn survives(member: &Member<'_>, nulls: Nulls) -> bool {
-    nulls == Nulls::Keep || member.value != "null"
+    nulls == Nulls::Keep || member.value != b"null"
 }
 
 /// Puts the commas and braces of one object.
@@ -211,22 +242,48 @@ impl<'o> ObjectWriter<'o> {
         Self { out, is_empty: true }
     }
 
-    /// Starts a member; `name_text` is JSON, quotes included.
-    pub(super) fn name(&mut self, name_text: &str) {
+    /// Goes on with an object that was left open.
+    pub(super) fn go_on(out: &'o mut Vec<u8>) -> Self {
+        let is_empty = out.last() == Some(&b'{');
+        Self { out, is_empty }
+    }
+
+    /// Writes a member as it was sent, but for white space around its colon.
+    pub(super) fn member(&mut self, member: &Member<'_>) {
+        if let Some(text) = member.tight_text() {
+            self.separate();
+            self.out.extend_from_slice(text);
+        } else {
+            self.name(member.name_text());
+            self.out.extend_from_slice(member.value);
+        }
+    }
+
+    /// Writes members that were written before, if there are any.
+    pub(super) fn members(&mut self, text: &[u8]) {
+        if !text.is_empty() {
+            self.separate();
+            self.out.extend_from_slice(text);
+        }
+    }
+
+    fn separate(&mut self) {
         if !self.is_empty {
             self.out.push(b',');
         }
         self.is_empty = false;
-        self.out.extend_from_slice(name_text.as_bytes());
+    }
+
+    /// Starts a member; `name_text` is JSON, quotes included.
+    pub(super) fn name(&mut self, name_text: &[u8]) {
+        self.separate();
+        self.out.extend_from_slice(name_text);
         self.out.push(b':');
     }
 
     /// Starts a member whose name needs no escapes.
     pub(super) fn plain_name(&mut self, name: &'static str) {
-        if !self.is_empty {
-            self.out.push(b',');
-        }
-        self.is_empty = false;
+        self.separate();
         self.out.push(b'"');
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b"\":");
@@ -237,29 +294,15 @@ impl<'o> ObjectWriter<'o> {
     }
 }
 
-/// Writes a JSON string.
-#[expect(clippy::expect_used, reason = "a `str` is always a JSON string, and a `Vec` takes every byte")]
-pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
-    // Secrets are made of letters: one look at all bytes, without a way out of its middle, is a few vector instructions.
-    let is_plain = text.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte != b'"') & (byte != b'\\'));
-    if is_plain {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
-    } else {
-        serde_json::to_writer(out, text).expect("a text written to memory");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::{collection::vec, prelude::*, sample::select};
     use serde_json::{Value, value::RawValue};
 
-    use super::{ArgumentProblem, Arguments, Function, write_text};
+    use super::{ArgumentProblem, Arguments};
     use crate::{
         adapter::{
-            contract::Row,
+            contract::{Function, Row},
             date::{self, DateProblem},
             members::tests::{any_scalar, any_value},
         },
@@ -273,7 +316,7 @@ mod tests {
     fn encode_as(function: Option<Function>, nulls: Nulls, args: &str) -> Result<String, ArgumentProblem> {
         let raw: &RawValue = serde_json::from_str(args).unwrap();
         let mut out = b"before".to_vec();
-        let result = Arguments::read(raw)?.encode(function, nulls, &Secret::new(PROXY_SECRET), &mut out);
+        let result = Arguments::read(function, raw)?.encode(nulls, &Secret::new(PROXY_SECRET), &mut out);
         let out = String::from_utf8(out).unwrap();
         let appended = out.strip_prefix("before").unwrap().to_owned();
         assert!(result.is_ok() || appended.is_empty(), "an error appends nothing");
@@ -515,15 +558,6 @@ mod tests {
 
     proptest! {
         #[test]
-        fn law_a_text_is_written_as_serde_json_writes_it(text: String, plain in "[ -~\\x00-\\x20\\x7fé]{0,6}") {
-            for text in [text, plain] {
-                let mut out = Vec::new();
-                write_text(&text, &mut out);
-                prop_assert_eq!(String::from_utf8(out).unwrap(), serde_json::to_string(&text).unwrap());
-            }
-        }
-
-        #[test]
         fn law_what_is_not_named_is_copied_byte_for_byte(
             (args, members) in any_arguments(), function in any_function(), nulls in any_nulls(),
         ) {
@@ -577,10 +611,10 @@ mod tests {
             let encoded = encode_as(function, nulls, &args).unwrap();
             prop_assert!(!encoded.contains(&canary));
             let raw: &RawValue = serde_json::from_str(&encoded).unwrap();
-            let arguments = Arguments::read(raw).unwrap();
-            let secrets: Vec<_> = arguments.members.iter().filter(|member| member.name == "secret").collect();
+            let arguments = Arguments::read(function, raw).unwrap();
+            let secrets: Vec<_> = arguments.members.iter().filter(|member| member.is("secret")).collect();
             prop_assert_eq!(secrets.len(), 1);
-            prop_assert_eq!(secrets[0].value, PROXY_SECRET_TEXT);
+            prop_assert_eq!(secrets[0].value, PROXY_SECRET_TEXT.as_bytes());
         }
 
         #[test]

@@ -63,19 +63,48 @@ pub enum DateProblem {
 /// assert!(parse("2026-01-01T02:00").is_err());
 /// ```
 pub fn parse(text: &str) -> Result<UnixMillis, DateProblem> {
-    let mut rest = Rest(text.as_bytes());
-    let day = parse_day(&mut rest)?;
-    let millis = if rest.is_empty() {
-        day?.saturating_mul(MILLIS_PER_DAY)
-    } else {
-        let time = parse_time(&mut rest)?;
-        let offset = parse_offset(&mut rest)?;
-        if !rest.is_empty() {
-            return Err(DateProblem::Form);
+    TimeValue::parse(text.as_bytes()).map(|time| UnixMillis(time.0))
+}
+
+/// What JavaScript's `Date` holds (ECMA-262, "time value"): whole milliseconds, [`MAX_MILLIS`] from 1970 at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TimeValue(i64);
+
+impl TimeValue {
+    /// As [`parse`].
+    pub(super) fn parse(text: &[u8]) -> Result<Self, DateProblem> {
+        // Nearly always it is what `toISOString` wrote.
+        match text.try_into().ok().and_then(parse_written) {
+            Some(time) => Ok(time),
+            None => Self::parse_any(text),
         }
-        day?.saturating_mul(MILLIS_PER_DAY).saturating_add(time?).saturating_sub(offset?)
-    };
-    if millis.abs() > MAX_MILLIS { Err(DateProblem::OutOfBounds) } else { Ok(UnixMillis(millis)) }
+    }
+
+    fn parse_any(text: &[u8]) -> Result<Self, DateProblem> {
+        let mut rest = Rest(text);
+        let day = parse_day(&mut rest)?;
+        let millis = if rest.is_empty() {
+            day?.saturating_mul(MILLIS_PER_DAY)
+        } else {
+            let time = parse_time(&mut rest)?;
+            let offset = parse_offset(&mut rest)?;
+            if !rest.is_empty() {
+                return Err(DateProblem::Form);
+            }
+            day?.saturating_mul(MILLIS_PER_DAY).saturating_add(time?).saturating_sub(offset?)
+        };
+        if millis.abs() > MAX_MILLIS { Err(DateProblem::OutOfBounds) } else { Ok(Self(millis)) }
+    }
+
+    /// ECMA-262's `TimeClip`: a fraction is cut off towards zero, and what is no time is `None`.
+    #[expect(clippy::cast_possible_truncation, reason = "checked to lie within ±8.64e15")]
+    pub(super) fn clip(epoch_millis: f64) -> Option<Self> {
+        (epoch_millis.abs() <= MAX_MILLIS as f64).then_some(Self(epoch_millis.trunc() as i64))
+    }
+
+    pub(super) fn millis(self) -> i64 {
+        self.0
+    }
 }
 
 /// Writes a time as JavaScript's `Date.prototype.toISOString` does: `2026-01-01T00:00:00.000Z`, with a year of six digits
@@ -93,60 +122,64 @@ pub fn parse(text: &str) -> Result<UnixMillis, DateProblem> {
 /// assert_eq!(to_iso(f64::NAN), None);
 /// ```
 pub fn to_iso(epoch_millis: f64) -> Option<String> {
-    let iso = Iso::new(epoch_millis)?;
+    let iso = Iso::new(TimeValue::clip(epoch_millis)?);
     str::from_utf8(iso.as_bytes()).ok().map(str::to_owned)
 }
 
-/// What [`to_iso`] writes, without memory of its own: the longest is `+275760-09-13T00:00:00.000Z`.
+/// What [`to_iso`] writes, without memory of its own.
 pub(super) struct Iso {
+    /// With a year of six digits and its sign.
     text: [u8; 27],
-    length: usize,
+    begins_at: usize,
 }
 
 impl Iso {
-    pub(super) fn new(epoch_millis: f64) -> Option<Self> {
-        let millis = time_clip(epoch_millis)?;
-        let (year, month, day) = civil_from_days(millis.div_euclid(MILLIS_PER_DAY));
-        let of_day = millis.rem_euclid(MILLIS_PER_DAY);
-        let mut iso = Self { text: [0; 27], length: 0 };
-        if (0..=9_999).contains(&year) {
-            iso.push(&digits::<4>(year));
-        } else {
-            iso.push(if year < 0 { b"-" } else { b"+" });
-            iso.push(&digits::<6>(year.abs()));
-        }
-        for (separator, number) in [
-            (b'-', month),
-            (b'-', day),
-            (b'T', of_day / MILLIS_PER_HOUR),
-            (b':', of_day / MILLIS_PER_MINUTE % 60),
-            (b':', of_day / MILLIS_PER_SECOND % 60),
-        ] {
-            let [tens, ones] = digits::<2>(number);
-            iso.push(&[separator, tens, ones]);
-        }
-        let [hundreds, tens, ones] = digits::<3>(of_day % MILLIS_PER_SECOND);
-        iso.push(&[b'.', hundreds, tens, ones, b'Z']);
-        Some(iso)
+    pub(super) fn new(time: TimeValue) -> Self {
+        let (year, month, day) = civil_from_days(time.0.div_euclid(MILLIS_PER_DAY));
+        let of_day = time.0.rem_euclid(MILLIS_PER_DAY);
+        let sign = if year < 0 { b'-' } else { b'+' };
+        let [y0, y1, y2, y3, y4, y5] = digits(year.abs());
+        let ([m0, m1], [d0, d1]) = (digits(month), digits(day));
+        let [h0, h1] = digits(of_day / MILLIS_PER_HOUR);
+        let [n0, n1] = digits(of_day / MILLIS_PER_MINUTE % 60);
+        let [s0, s1] = digits(of_day / MILLIS_PER_SECOND % 60);
+        let [f0, f1, f2] = digits(of_day % MILLIS_PER_SECOND);
+        #[rustfmt::skip]
+        let text = [
+            sign, y0, y1, y2, y3, y4, y5, b'-', m0, m1, b'-', d0, d1,
+            b'T', h0, h1, b':', n0, n1, b':', s0, s1, b'.', f0, f1, f2, b'Z',
+        ];
+        // Of four digits are the years that need no more.
+        Self { text, begins_at: if (0..=9_999).contains(&year) { 3 } else { 0 } }
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
-        self.text.get(..self.length).unwrap_or_default()
-    }
-
-    fn push(&mut self, piece: &[u8]) {
-        let end = self.length + piece.len();
-        if let Some(place) = self.text.get_mut(self.length..end) {
-            place.copy_from_slice(piece);
-            self.length = end;
-        }
+        self.text.get(self.begins_at..).unwrap_or_default()
     }
 }
 
-/// ECMA-262's `TimeClip`: whole milliseconds, or `None` for what is no time.
-#[expect(clippy::cast_possible_truncation, reason = "checked to lie within ±8.64e15 on the line before")]
-fn time_clip(epoch_millis: f64) -> Option<i64> {
-    (epoch_millis.abs() <= MAX_MILLIS as f64).then_some(epoch_millis.trunc() as i64)
+/// Reads a date of the one form that `toISOString` writes for years of four digits; `None` for every other text. What it is in
+/// [`TimeValue::parse_any`] is the same.
+fn parse_written(text: &[u8; 24]) -> Option<TimeValue> {
+    #[rustfmt::skip]
+    let [
+        y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1,
+        b'T', h0, h1, b':', n0, n1, b':', s0, s1, b'.', f0, f1, f2, b'Z',
+    ] = *text else { return None };
+    let digits = [y0, y1, y2, y3, m0, m1, d0, d1, h0, h1, n0, n1, s0, s1, f0, f1, f2];
+    if !digits.iter().fold(true, |are_digits, byte| are_digits & byte.is_ascii_digit()) {
+        return None;
+    }
+    let (year, month, day) = (decimal(&[y0, y1, y2, y3]), decimal(&[m0, m1]), decimal(&[d0, d1]));
+    let (hour, minute, second) = (decimal(&[h0, h1]), decimal(&[n0, n1]), decimal(&[s0, s1]));
+    let exists = (1..=12).contains(&month)
+        && (1..=days_in_month(year, month)).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60;
+    let of_day = hour * MILLIS_PER_HOUR + minute * MILLIS_PER_MINUTE + second * MILLIS_PER_SECOND;
+    let millis = days_from_civil(year, month, day) * MILLIS_PER_DAY + of_day + decimal(&[f0, f1, f2]);
+    exists.then_some(TimeValue(millis))
 }
 
 /// What is found to be of the right form, but perhaps out of its range. The form is judged first, so that the sentence an
@@ -337,7 +370,7 @@ impl<'a> Rest<'a> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{DateProblem, MAX_MILLIS, parse, to_iso};
+    use super::{DateProblem, MAX_MILLIS, TimeValue, parse, parse_written, to_iso};
     use crate::clock::UnixMillis;
 
     fn assert_reads(cases: &[(&str, i64)]) {
@@ -534,6 +567,22 @@ mod tests {
             let moved = millis + (hour * 60 + minute) * 60_000 * if ahead { -1 } else { 1 };
             let expected = if moved.abs() <= MAX_MILLIS { Ok(UnixMillis(moved)) } else { Err(DateProblem::OutOfBounds) };
             prop_assert_eq!(parse(&text), expected);
+        }
+
+        #[test]
+        fn law_what_javascript_writes_is_read_as_any_form_is(
+            text in "[0-2][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\\.[0-9]{3}Z",
+            at in 0..24_usize, put in "[ -~]",
+        ) {
+            let mut changed = text.clone();
+            changed.replace_range(at..=at, &put);
+            for text in [text.as_bytes(), changed.as_bytes()] {
+                let any = TimeValue::parse_any(text);
+                prop_assert_eq!(TimeValue::parse(text), any);
+                if let Some(time) = parse_written(text.try_into().unwrap()) {
+                    prop_assert_eq!(any, Ok(time));
+                }
+            }
         }
 
         #[test]

@@ -1,16 +1,17 @@
 //! JSON objects as spans: which members there are, each name and value as the text that was sent.
 //!
-//! For text that serde_json has already accepted: nothing is checked again, and nothing is decoded but names with escapes in
-//! them. On text that is no JSON the spans mean nothing, but there is no panic. The one invariant: every span is a piece of
-//! the text that was given, so that a copy of it is byte for byte what the sender wrote.
+//! The text is untrusted: it is checked and split in one pass, and nothing is decoded but names with escapes in them. The one
+//! invariant: every span is a piece of the text that was given, so that a copy of it is byte for byte what the sender wrote, and is
+//! JSON.
 //!
 //! Written by hand because serde_json's own way to spans, a map of `&RawValue`, costs about as much as building the tree.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{borrow::Cow, collections::HashSet, ops::Range};
 
-use memchr::memchr2;
-
-use super::text::{between_quotes, read_text};
+use super::{
+    scan::{Escapes, Text},
+    text::read_span,
+};
 
 /// Members of one object at most. Convex takes no more in an object; here it also bounds the memory that a hostile body of
 /// tiny members can ask for.
@@ -18,13 +19,35 @@ pub(super) const MAX_MEMBERS: usize = 1_024;
 
 /// One member of an object.
 pub(super) struct Member<'a> {
-    /// The name, escapes decoded.
-    pub(super) name: Cow<'a, str>,
-    /// The name as sent, with its quotes.
-    pub(super) name_text: &'a str,
+    /// The name, escapes decoded; UTF-8 as all of it.
+    name: Cow<'a, [u8]>,
     /// The value as sent, without white space around.
-    pub(super) value: &'a str,
+    pub(super) value: &'a [u8],
+    /// Name, colon and value as sent, from the first quote on.
+    text: &'a [u8],
+    /// How much of it is the name with its quotes.
+    name_length: usize,
 }
+
+impl<'a> Member<'a> {
+    /// Whether this is its name, however it was sent.
+    pub(super) fn is(&self, name: &str) -> bool {
+        *self.name == *name.as_bytes()
+    }
+
+    /// The name as sent, with its quotes.
+    pub(super) fn name_text(&self) -> &'a [u8] {
+        self.text.get(..self.name_length).unwrap_or_default()
+    }
+
+    /// All of it as sent, if that has no white space around the colon.
+    pub(super) fn tight_text(&self) -> Option<&'a [u8]> {
+        (self.text.len() == self.name_length + 1 + self.value.len()).then_some(self.text)
+    }
+}
+
+/// The members of an object that lies in another, or why they cannot be told.
+pub(super) type Inner<'a> = Result<Vec<Member<'a>>, MembersProblem>;
 
 /// Why the members of an object cannot be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,213 +62,173 @@ pub(super) enum MembersProblem {
 
 /// Splits an object into its members, in order, duplicates included.
 ///
-/// `text` is one JSON value or several with commas between, and white space around; anything but one object is refused.
-pub(super) fn read_members(text: &str) -> Result<Vec<Member<'_>>, MembersProblem> {
-    let mut rest = Rest(text);
-    rest.skip_space();
-    let members = rest.take_members()?;
-    rest.skip_space();
-    if rest.0.is_empty() { Ok(members) } else { Err(MembersProblem::NotAnObject) }
+/// Anything but one object, with white space around, is refused. Of several problems the first in the text is told, so that what
+/// comes after it need not be JSON.
+pub(super) fn read_members(text: Text<'_>) -> Result<Vec<Member<'_>>, MembersProblem> {
+    Ok(read_nested(text, None)?.0)
+}
+
+/// Splits an object into its members, and the object that the member of this name holds into its own, in one pass.
+///
+/// What is the matter within that object is no matter of the outer one, as long as it is JSON. That a name is there twice is the caller's
+/// to find.
+pub(super) fn read_nested<'a>(
+    text: Text<'a>,
+    name: Option<&str>,
+) -> Result<(Vec<Member<'a>>, Option<Inner<'a>>), MembersProblem> {
+    let mut inner = None;
+    let (members, end) = take_members(text, text.space(0), |at, member| {
+        let is_nested = text.peek(at) == Some(b'{') && name.is_some_and(|name| member == name.as_bytes());
+        if !is_nested {
+            return text.value(at);
+        }
+        let (members, end) = take_inner(text, at)?;
+        inner = Some(members);
+        Some(end)
+    })?;
+    if text.is_at_end(end) { Ok((members, inner)) } else { Err(MembersProblem::NotAnObject) }
 }
 
 /// Splits those members of an object that are objects into their own members, in one pass; what else the object has is left behind. Of
 /// two with one name neither can be told from the other, so neither is there.
 pub(super) fn read_objects_in<'a, const N: usize>(
-    text: &'a str,
+    text: Text<'a>,
     names: [&str; N],
 ) -> Result<[Option<Vec<Member<'a>>>; N], MembersProblem> {
     let mut objects = [const { None }; N];
     let mut seen = [0_usize; N];
-    let mut rest = Rest(text);
-    rest.each_member(|name, _, rest| {
-        let place = names.iter().position(|wanted| *wanted == name);
-        let Some((object, seen)) = place.and_then(|place| Some((objects.get_mut(place)?, seen.get_mut(place)?))) else {
-            return rest.take_value().map(drop);
-        };
+    let end = each_member(text, text.space(0), |at, _, name| {
+        let place = names.iter().position(|wanted| wanted.as_bytes() == &*name);
+        let found = place.and_then(|place| Some((objects.get_mut(place)?, seen.get_mut(place)?)));
+        let Some((object, seen)) = found else { return text.value(at).ok_or(NOT_JSON) };
         *seen += 1;
-        if rest.0.starts_with('{') {
-            *object = Some(rest.take_members()?);
+        let end = if text.peek(at) == Some(b'{') {
+            let (members, end) = take_members(text, at, |at, _| text.value(at))?;
+            *object = Some(members);
+            end
         } else {
-            rest.take_value()?;
-        }
+            text.value(at).ok_or(NOT_JSON)?
+        };
         if *seen > 1 {
             *object = None;
         }
-        Ok(())
+        Ok(end)
     })?;
-    Ok(objects)
+    if text.is_at_end(end) { Ok(objects) } else { Err(NOT_JSON) }
 }
 
-/// The first name that is there twice.
-pub(super) fn find_duplicate<'n>(mut names: impl Iterator<Item = &'n str> + Clone) -> Option<&'n str> {
+/// The first name that is there twice; that of `except` may be.
+pub(super) fn find_duplicate<'m>(members: &'m [Member<'_>], except: Option<&str>) -> Option<&'m [u8]> {
     // Up to here, comparing each with each is faster than hashing.
     const FEW: usize = 16;
-    if names.clone().nth(FEW).is_none() {
-        let mut later = names.clone();
-        names.find(|name| {
-            later.next();
-            later.clone().any(|other| other == *name)
-        })
+    let counts = |name: &[u8]| except.is_none_or(|except| name != except.as_bytes());
+    if members.len() <= FEW {
+        let mut rest = members;
+        while let [member, later @ ..] = rest {
+            if later.iter().any(|other| other.name == member.name) && counts(&member.name) {
+                return Some(&member.name);
+            }
+            rest = later;
+        }
+        None
     } else {
         let mut seen = HashSet::new();
-        names.find(|name| !seen.insert(*name))
+        members.iter().map(|member| &*member.name).find(|name| counts(name) && !seen.insert(*name))
     }
 }
 
-/// Whether a string has a backslash in it.
-#[derive(Clone, Copy)]
-enum Escapes {
-    None,
-    Some,
-}
+const NOT_JSON: MembersProblem = MembersProblem::NotAnObject;
 
-/// The length of the value at the start, if it ends.
-fn value_length(bytes: &[u8]) -> Option<usize> {
-    match bytes.first()? {
-        b'"' => string_length(bytes).map(|(length, _)| length),
-        b'{' | b'[' => container_length(bytes),
-        _ => {
-            let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
-            Some(bytes.iter().position(ends).unwrap_or(bytes.len()))
+/// The members of an object whose other problems are told later, and the place behind it: `None` only for what is no JSON.
+fn take_inner(text: Text<'_>, at: usize) -> Option<(Inner<'_>, usize)> {
+    match take_members(text, at, |at, _| text.value(at)) {
+        Ok((members, end)) => Some((Ok(members), end)),
+        Err(MembersProblem::NotAnObject) => None,
+        Err(problem @ (MembersProblem::TooMany | MembersProblem::UnreadableName)) => {
+            Some((Err(problem), text.value(at)?))
         }
     }
 }
 
-/// The length of the object or array at the start. Its brackets match, since it is JSON, so they need only be counted.
-fn container_length(bytes: &[u8]) -> Option<usize> {
-    let mut depth = 0_usize;
-    let mut length = 0;
+/// The members of an object, and the place behind it. `value_end` is given where a value begins and its decoded name, and tells where it
+/// ends.
+#[inline]
+fn take_members<'a>(
+    text: Text<'a>,
+    at: usize,
+    mut value_end: impl FnMut(usize, &[u8]) -> Option<usize>,
+) -> Result<(Vec<Member<'a>>, usize), MembersProblem> {
+    // As many as a user's row has.
+    let mut members = Vec::with_capacity(8);
+    let end = each_member(text, at, |at, name_text, name| {
+        if members.len() == MAX_MEMBERS {
+            return Err(MembersProblem::TooMany);
+        }
+        let end = value_end(at, &name).ok_or(NOT_JSON)?;
+        let value = text.span(at, end).ok_or(NOT_JSON)?;
+        let whole = text.span(name_text.start, end).ok_or(NOT_JSON)?;
+        members.push(Member { name, value, text: whole, name_length: name_text.len() });
+        Ok(end)
+    })?;
+    Ok((members, end))
+}
+
+/// Reads an object, and tells the place behind it; `value_end` is given where a value begins, where its name stands and the name decoded,
+/// and tells where the value ends.
+#[inline]
+fn each_member<'a>(
+    text: Text<'a>,
+    at: usize,
+    mut value_end: impl FnMut(usize, Range<usize>, Cow<'a, [u8]>) -> Result<usize, MembersProblem>,
+) -> Result<usize, MembersProblem> {
+    let mut at = text.space(text.byte(at, b'{').ok_or(NOT_JSON)?);
+    if let Some(end) = text.byte(at, b'}') {
+        return Ok(end);
+    }
     loop {
-        let rest = bytes.get(length..)?;
-        let skipped = rest.iter().position(|byte| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']'))?;
-        length += skipped;
-        match rest.get(skipped)? {
-            b'"' => {
-                length += string_length(rest.get(skipped..)?)?.0;
-                continue;
-            }
-            b'{' | b'[' => depth += 1,
-            _ => depth = depth.checked_sub(1)?,
-        }
-        length += 1;
-        if depth == 0 {
-            return Some(length);
+        let (name_end, escapes) = text.string(at).ok_or(NOT_JSON)?;
+        let value_start = text.space(text.token(name_end, b':').ok_or(NOT_JSON)?);
+        let name = match escapes {
+            Escapes::None => Cow::Borrowed(text.span(at + 1, name_end - 1).ok_or(NOT_JSON)?),
+            Escapes::Some => Cow::Owned(decode(text.span(at, name_end)).ok_or(MembersProblem::UnreadableName)?),
+        };
+        let end = value_end(value_start, at..name_end, name)?;
+        match text.token(end, b',') {
+            Some(next) => at = text.space(next),
+            None => return text.token(end, b'}').ok_or(NOT_JSON),
         }
     }
 }
 
-/// The length of the string at the start, quotes included.
-fn string_length(bytes: &[u8]) -> Option<(usize, Escapes)> {
-    if bytes.first() != Some(&b'"') {
-        return None;
-    }
-    let mut length = 1;
-    let mut escapes = Escapes::None;
-    loop {
-        length += memchr2(b'"', b'\\', bytes.get(length..)?)?;
-        if bytes.get(length)? == &b'"' {
-            return Some((length + 1, escapes));
-        }
-        // Whatever is escaped, its first byte ends nothing.
-        length += 2;
-        escapes = Escapes::Some;
-    }
-}
-
-/// What is still to be read.
-struct Rest<'a>(&'a str);
-
-impl<'a> Rest<'a> {
-    fn take_members(&mut self) -> Result<Vec<Member<'a>>, MembersProblem> {
-        // As many as a user's row has.
-        let mut members = Vec::with_capacity(8);
-        self.each_member(|name, name_text, rest| {
-            if members.len() == MAX_MEMBERS {
-                return Err(MembersProblem::TooMany);
-            }
-            members.push(Member { name, name_text, value: rest.take_value()? });
-            Ok(())
-        })?;
-        Ok(members)
-    }
-
-    /// Reads an object; `take` is given each name, decoded and as sent, and takes the value that follows.
-    fn each_member(
-        &mut self,
-        mut take: impl FnMut(Cow<'a, str>, &'a str, &mut Self) -> Result<(), MembersProblem>,
-    ) -> Result<(), MembersProblem> {
-        self.expect(b'{')?;
-        self.skip_space();
-        let mut is_open = !self.eat(b'}');
-        while is_open {
-            let (name_text, escapes) = self.take_string()?;
-            self.skip_space();
-            self.expect(b':')?;
-            self.skip_space();
-            let name = match escapes {
-                Escapes::None => Cow::Borrowed(between_quotes(name_text).unwrap_or_default()),
-                Escapes::Some => read_text(name_text).ok_or(MembersProblem::UnreadableName)?,
-            };
-            take(name, name_text, self)?;
-            self.skip_space();
-            if self.eat(b',') {
-                self.skip_space();
-            } else {
-                self.expect(b'}')?;
-                is_open = false;
-            }
-        }
-        Ok(())
-    }
-
-    fn skip_space(&mut self) {
-        // Nearly always there is none.
-        if self.0.as_bytes().first().is_some_and(|byte| *byte <= b' ') {
-            self.0 = self.0.trim_start_matches([' ', '\t', '\n', '\r']);
-        }
-    }
-
-    fn eat(&mut self, expected: u8) -> bool {
-        let is_there = self.0.as_bytes().first() == Some(&expected);
-        if is_there {
-            self.0 = self.0.get(1..).unwrap_or_default();
-        }
-        is_there
-    }
-
-    fn expect(&mut self, expected: u8) -> Result<(), MembersProblem> {
-        if self.eat(expected) { Ok(()) } else { Err(MembersProblem::NotAnObject) }
-    }
-
-    fn take_string(&mut self) -> Result<(&'a str, Escapes), MembersProblem> {
-        let (length, escapes) = string_length(self.0.as_bytes()).ok_or(MembersProblem::NotAnObject)?;
-        Ok((self.take(length)?, escapes))
-    }
-
-    fn take_value(&mut self) -> Result<&'a str, MembersProblem> {
-        let length = value_length(self.0.as_bytes()).ok_or(MembersProblem::NotAnObject)?;
-        self.take(length)
-    }
-
-    fn take(&mut self, length: usize) -> Result<&'a str, MembersProblem> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(MembersProblem::NotAnObject)?;
-        self.0 = rest;
-        Ok(taken)
-    }
+#[cold]
+fn decode(name_text: Option<&[u8]>) -> Option<Vec<u8>> {
+    read_span(name_text?).map(|name| name.into_owned().into_bytes())
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use std::fmt;
 
-    use proptest::{collection::vec, prelude::*, sample::select};
+    use proptest::{
+        collection::vec,
+        prelude::*,
+        sample::{Index, select},
+    };
     use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
     use serde_json::value::RawValue;
 
-    use super::{MAX_MEMBERS, MembersProblem, find_duplicate, read_members, read_objects_in};
+    use super::{MAX_MEMBERS, Member, MembersProblem, Text, find_duplicate, read_objects_in};
+
+    fn read_members(text: &str) -> Result<Vec<Member<'_>>, MembersProblem> {
+        super::read_members(Text::new(text))
+    }
+
+    fn as_text(span: &[u8]) -> &str {
+        str::from_utf8(span).unwrap()
+    }
 
     fn spans(text: &str) -> Result<Vec<(&str, &str)>, MembersProblem> {
-        Ok(read_members(text)?.iter().map(|member| (member.name_text, member.value)).collect())
+        Ok(read_members(text)?.iter().map(|member| (as_text(member.name_text()), as_text(member.value))).collect())
     }
 
     #[test]
@@ -254,17 +237,40 @@ pub(super) mod tests {
         let expected =
             [(r#""a""#, "[1,  2]"), (r#""\u0062""#, r#"{"x":1.50e+3}"#), (r#""""#, r#""\ud800\"}""#), (r#""d""#, "-0")];
         assert_eq!(spans(text).unwrap(), expected);
-        let names: Vec<_> = read_members(text).unwrap().into_iter().map(|member| member.name).collect();
-        assert_eq!(names, ["a", "b", "", "d"]);
+        let members = read_members(text).unwrap();
+        assert!(members.iter().zip(["a", "b", "", "d"]).all(|(member, name)| member.is(name)));
         assert_eq!(spans("{}"), Ok(vec![]));
         assert_eq!(spans(" { } "), Ok(vec![]));
     }
 
     #[test]
+    fn what_is_the_matter_with_an_inner_object_is_not_the_outer_ones() {
+        let read = |text: &str| {
+            let (members, inner) = super::read_nested(Text::new(text), Some("user")).ok()?;
+            let values = |members: &[Member<'_>]| {
+                members.iter().map(|member| as_text(member.value).to_owned()).collect::<Vec<_>>()
+            };
+            Some((values(&members), inner.map(|inner| inner.map(|members| values(&members)))))
+        };
+        let one = |value: &str| vec![value.to_owned()];
+        assert_eq!(read(r#"{"us\u0065r" :{"a":1}}"#), Some((one(r#"{"a":1}"#), Some(Ok(one("1"))))));
+        assert_eq!(read(r#"{"session":{"a":1}}"#), Some((one(r#"{"a":1}"#), None)));
+        assert_eq!(read(r#"{"user":[{}]}"#), Some((one("[{}]"), None)));
+        let unreadable = Some(Err(MembersProblem::UnreadableName));
+        assert_eq!(read(r#"{"user":{"\ud800":[1]}}"#), Some((one(r#"{"\ud800":[1]}"#), unreadable)));
+        let many = format!("{{{}}}", vec!["\"\":0"; MAX_MEMBERS + 1].join(","));
+        let too_many = Some(Err(MembersProblem::TooMany));
+        assert_eq!(read(&format!(r#"{{"user":{many}}}"#)), Some((vec![many.clone()], too_many)));
+        for broken in [r#"{"user":{"\ud800":}}"#, &format!(r#"{{"user":{}}}"#, many.replace(":0}", ":0,}"))] {
+            assert_eq!(read(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
     fn of_two_objects_with_one_name_neither_is_there() {
         let found = |text: &str| {
-            read_objects_in(text, ["session", "user"]).unwrap().map(|members| {
-                members.map(|members| members.iter().map(|member| member.value.to_owned()).collect::<Vec<_>>())
+            read_objects_in(Text::new(text), ["session", "user"]).unwrap().map(|members| {
+                members.map(|members| members.iter().map(|member| as_text(member.value).to_owned()).collect::<Vec<_>>())
             })
         };
         let one = |value: &str| Some(vec![value.to_owned()]);
@@ -273,7 +279,7 @@ pub(super) mod tests {
         assert_eq!(found(r#"{"session":{"a":1},"session":{"a":2}}"#), [None, None]);
         assert_eq!(found(r#"{"session":{"a":1},"session":null,"user":{}}"#), [None, Some(vec![])]);
         assert_eq!(found(r#"{"session":null,"session":{"a":1},"session":{"a":2},"user":7}"#), [None, None]);
-        assert!(read_objects_in("[]", ["session"]).is_err());
+        assert!(read_objects_in(Text::new("[]"), ["session"]).is_err());
     }
 
     #[test]
@@ -287,7 +293,7 @@ pub(super) mod tests {
     #[test]
     fn half_a_surrogate_pair_is_no_name() {
         assert_eq!(spans(r#"{"\ud800":1}"#), Err(MembersProblem::UnreadableName));
-        assert_eq!(read_members(r#"{"\ud83d\ude00":1}"#).ok().unwrap()[0].name, "😀");
+        assert_eq!(read_members(r#"{"\ud83d\ude00":1}"#).ok().unwrap()[0].name, "😀".as_bytes());
     }
 
     #[test]
@@ -304,9 +310,15 @@ pub(super) mod tests {
     fn a_duplicate_is_found_among_few_and_among_many() {
         for count in [2, 3, 15, 16, 17, 200] {
             let mut names: Vec<_> = (0..count).map(|index| index.to_string()).collect();
-            assert_eq!(find_duplicate(names.iter().map(String::as_str)), None, "{count}");
+            let found = |names: &[String], except: Option<&str>| {
+                let members: Vec<_> = names.iter().map(|name| format!("\"{name}\":0")).collect();
+                let text = format!("{{{}}}", members.join(","));
+                find_duplicate(&read_members(&text).unwrap(), except).map(|name| as_text(name).to_owned())
+            };
+            assert_eq!(found(&names, None), None, "{count}");
             names[count - 1] = "0".to_owned();
-            assert_eq!(find_duplicate(names.iter().map(String::as_str)), Some("0"), "{count}");
+            assert_eq!(found(&names, None).as_deref(), Some("0"), "{count}");
+            assert_eq!(found(&names, Some("0")), None, "{count}");
         }
     }
 
@@ -369,6 +381,24 @@ pub(super) mod tests {
                     prop_assert_eq!(spans(&value), Ok(entries));
                 }
                 Err(_) => prop_assert_eq!(spans(&value), Err(MembersProblem::NotAnObject)),
+            }
+        }
+
+        #[test]
+        fn law_what_has_spans_is_an_object_to_serde_json(
+            value in any_value(), at: Index, removed in 0..2_usize, put in "[\\[\\]{}\",:\\\\0-9eE.nué\\x1f]{0,2}",
+        ) {
+            let boundaries: Vec<_> = value.char_indices().map(|(at, _)| at).chain([value.len()]).collect();
+            let at = at.index(boundaries.len());
+            let end = boundaries[(at + removed).min(boundaries.len() - 1)];
+            let text = format!("{{\"a\":{}{put}{}}}", &value[..boundaries[at]], &value[end..]);
+            let theirs = serde_json::from_str::<Oracle<'_>>(&text).ok().map(|Oracle(entries)| {
+                entries.into_iter().map(|(name, value)| (name.get(), value.get())).collect::<Vec<_>>()
+            });
+            match spans(&text) {
+                Ok(ours) => prop_assert_eq!(Some(ours), theirs),
+                Err(MembersProblem::NotAnObject) => prop_assert_eq!(theirs, None),
+                Err(problem) => prop_assert_eq!(problem, MembersProblem::UnreadableName),
             }
         }
 

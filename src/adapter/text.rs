@@ -50,6 +50,11 @@ pub fn read_text(value: &str) -> Option<Cow<'_, str>> {
     }
 }
 
+/// The same of a span of a text.
+pub(super) fn read_span(span: &[u8]) -> Option<Cow<'_, str>> {
+    str::from_utf8(span).ok().and_then(read_text)
+}
+
 /// For an `Option` in serde's hands: a member that is null is there. Without it null is taken for a member that is not.
 ///
 /// # Errors
@@ -59,7 +64,7 @@ pub(crate) fn present<'text, D: Deserializer<'text>>(value: D) -> Result<Option<
     Deserialize::deserialize(value).map(Some)
 }
 
-pub(super) fn between_quotes(text: &str) -> Option<&str> {
+fn between_quotes(text: &str) -> Option<&str> {
     text.strip_prefix('"')?.strip_suffix('"')
 }
 

@@ -17,16 +17,24 @@ mod rows;
 
 use std::fmt;
 
-use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::{
     JsonText,
-    arguments::{ArgumentProblem, Arguments, SECRET},
-    codec::{ObjectWriter, write_text},
+    arguments::{ArgumentProblem, Arguments, SECRET, Shape},
+    codec::{ObjectWriter, WithoutDate},
     contract::{Function, Row},
+    date::TimeValue,
+    scan::Text,
 };
 use crate::{config::Nulls, secret::Secret};
+
+/// The body of a call of a method, read. `Debug` output tells the function and the number of members.
+#[derive(Debug)]
+pub struct Request<'body> {
+    function: Function,
+    arguments: Arguments<'body>,
+}
 
 /// What a call comes to next.
 #[derive(Debug)]
@@ -42,7 +50,9 @@ pub enum Step {
 /// `Debug` output tells the function and nothing of the arguments.
 pub struct Run {
     function: Function,
-    arguments: Vec<u8>,
+    /// The arguments, and behind them what else is kept for the answer.
+    text: Vec<u8>,
+    arguments_end: usize,
     then: Then,
     if_thrown: IfThrown,
     follows_a_write: bool,
@@ -61,8 +71,9 @@ pub enum Outcome<'value> {
 enum Then {
     /// `null`.
     Nothing,
-    /// The function returns the id of what was created; the row is the caller's own, written up to where its id belongs.
-    Created { row: Row, unclosed: Vec<u8> },
+    /// The function returns the id of what was created; the row is the caller's own. Where its members stand in the text that is kept:
+    /// nearly always they are the arguments', which spares a second copy.
+    Created { row: Row, members: WithoutDate, date: Option<TimeValue> },
     /// The method promises the row as it is stored. The guide's functions return nothing, so it is read.
     Updated(ReadBack),
     /// A row, or null.
@@ -81,8 +92,8 @@ enum Then {
 
 /// The key of a row that is read for an answer, JSON text.
 enum ReadBack {
-    User { id: String },
-    Session { token: String },
+    User { id: Vec<u8> },
+    Session { token: Vec<u8> },
 }
 
 /// What it means that a function threw.
@@ -130,9 +141,21 @@ pub enum WireProblem {
 /// # Errors
 ///
 /// [`ArgumentProblem::NotAJsonObject`], and the rest as in [`Arguments::read`].
-pub fn read(body: &[u8]) -> Result<Arguments<'_>, ArgumentProblem> {
-    let body: &RawValue = serde_json::from_slice(body).map_err(|_| ArgumentProblem::NotAJsonObject)?;
-    if body.get().starts_with('{') { Arguments::read(body) } else { Err(ArgumentProblem::NotAJsonObject) }
+pub fn read(function: Function, body: &[u8]) -> Result<Request<'_>, ArgumentProblem> {
+    let text = Text::read(body).ok_or(ArgumentProblem::NotAJsonObject)?;
+    match Arguments::read_object(Some(function), Shape::Object, text) {
+        Ok(arguments) => Ok(Request { function, arguments }),
+        Err(ArgumentProblem::NotOneObject) => Err(ArgumentProblem::NotAJsonObject),
+        // What comes after the problem was not read, and a body that is no JSON has no other.
+        Err(problem) => Err(if text.is_json() { problem } else { ArgumentProblem::NotAJsonObject }),
+    }
+}
+
+impl<'body> Request<'body> {
+    /// The arguments, with what the caller shows of the secret.
+    pub fn arguments(&self) -> &Arguments<'body> {
+        &self.arguments
+    }
 }
 
 /// Begins a call: prepares the function that must run for what was [read] from its body.
@@ -159,7 +182,7 @@ pub fn read(body: &[u8]) -> Result<Arguments<'_>, ArgumentProblem> {
 ///
 /// let secret = Secret::new("s");
 /// let body = br#"{"user":{"id":"x","email":"a@b.c","name":null,"emailVerified":"2026-01-01"}}"#;
-/// let run = begin(Function::CreateUser, read(body)?, Nulls::Drop, &secret)?;
+/// let run = begin(read(Function::CreateUser, body)?, Nulls::Drop, &secret)?;
 /// assert_eq!(run.arguments(), br#"{"user":{"email":"a@b.c","emailVerified":1767225600000},"secret":"s"}"#);
 ///
 /// let id: &serde_json::value::RawValue = serde_json::from_str(r#""u1""#)?;
@@ -167,13 +190,8 @@ pub fn read(body: &[u8]) -> Result<Arguments<'_>, ArgumentProblem> {
 /// assert_eq!(user, br#"{"email":"a@b.c","emailVerified":"2026-01-01T00:00:00.000Z","id":"u1"}"#);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn begin(
-    function: Function,
-    arguments: Arguments<'_>,
-    nulls: Nulls,
-    secret: &Secret,
-) -> Result<Run, ArgumentProblem> {
-    request::prepare(function, arguments, nulls, secret)
+pub fn begin(request: Request<'_>, nulls: Nulls, secret: &Secret) -> Result<Run, ArgumentProblem> {
+    request::prepare(request, nulls, secret)
 }
 
 impl Run {
@@ -184,7 +202,7 @@ impl Run {
 
     /// Its arguments, one JSON object with the proxy's secret.
     pub fn arguments(&self) -> &[u8] {
-        &self.arguments
+        self.text.get(..self.arguments_end).unwrap_or_default()
     }
 
     /// Whether it reads back what another function has just written: the write has happened, whatever becomes of this.
@@ -223,12 +241,16 @@ impl Run {
         let mut out = Vec::with_capacity(value.len() + 64);
         match self.then {
             Then::Nothing => out.extend_from_slice(b"null"),
-            Then::Created { row, unclosed } => {
+            Then::Created { row, members: WithoutDate(members), date } => {
                 if !value.starts_with('"') {
                     return Err(WireProblem::Unreadable { function });
                 }
-                out.extend_from_slice(&unclosed);
-                rows::close(row, value, &mut out);
+                out.reserve(self.text.len());
+                let mut object = ObjectWriter::open(&mut out);
+                for members in members {
+                    object.members(self.text.get(members).unwrap_or_default());
+                }
+                rows::close(row, date, value.as_bytes(), &mut out);
             }
             Then::Updated(read_back) => {
                 if !value.starts_with('{') {
@@ -280,14 +302,15 @@ impl ReadBack {
             Self::User { id } => (Function::GetUser, "id", id, Then::ChangedUser),
             Self::Session { token } => (Function::GetSessionAndUser, "sessionToken", token, Then::SessionOfBoth),
         };
-        let mut arguments = Vec::with_capacity(key.len() + 96);
-        let mut object = ObjectWriter::open(&mut arguments);
+        let mut text = Vec::with_capacity(key.len() + 96);
+        let mut object = ObjectWriter::open(&mut text);
         object.plain_name(name);
-        object.out.extend_from_slice(key.as_bytes());
+        object.out.extend_from_slice(&key);
         object.plain_name(SECRET);
-        write_text(secret.expose(), object.out);
+        secret.write_json(object.out);
         object.close();
-        Run { function, arguments, then, if_thrown: IfThrown::Refused, follows_a_write: false }
+        let arguments_end = text.len();
+        Run { function, text, arguments_end, then, if_thrown: IfThrown::Refused, follows_a_write: false }
     }
 }
 

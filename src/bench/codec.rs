@@ -48,7 +48,7 @@ pub(super) fn measure(case: Case) -> Result<Row, BenchProblem> {
 }
 
 fn begin(function: Function, body: &[u8], secret: &Secret) -> Result<Run, BenchProblem> {
-    let begun = wire::read(body).and_then(|arguments| wire::begin(function, arguments, Nulls::Drop, secret));
+    let begun = wire::read(function, body).and_then(|request| wire::begin(request, Nulls::Drop, secret));
     begun.map_err(|_| BenchProblem::Wrong("a call"))
 }
 

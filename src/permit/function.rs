@@ -18,9 +18,7 @@ pub struct Permitted<'body> {
 /// What is known of a permitted call of the adapter's module.
 #[derive(Debug)]
 pub struct AdapterCall<'body> {
-    /// Which of the contract's functions; `None` for others of the module.
-    pub function: Option<Function>,
-    /// The arguments, read.
+    /// The arguments, read, and for which of the contract's functions.
     pub arguments: Arguments<'body>,
     /// That the caller may act with the secret.
     pub proof: SecretHeld,
@@ -83,7 +81,7 @@ impl<'body> Permitted<'body> {
         if listener == Listener::Public && policy.on_public == OnPublic::Deny {
             return Err(FunctionRefusal::Rejected(Rejection::AdapterForbidden));
         }
-        let arguments = Arguments::read(call.args)
+        let arguments = Arguments::read(Function::from_name(call.path.name()), call.args)
             .map_err(|problem| FunctionRefusal::Rejected(Rejection::AdapterArgumentInvalid(problem)));
         // Whoever has not shown the secret learns nothing about the arguments.
         let arguments = match (listener, arguments) {
@@ -94,8 +92,7 @@ impl<'body> Permitted<'body> {
             }
         };
         let proof = SecretHeld::show(&arguments, listener, &policy.secret)?;
-        let function = Function::from_name(call.path.name());
-        Ok(Self { adapter: Some(AdapterCall { function, arguments, proof }), call })
+        Ok(Self { adapter: Some(AdapterCall { arguments, proof }), call })
     }
 
     /// The call.

@@ -446,7 +446,7 @@ fn debug_output_of_what_a_caller_sent_holds_no_canary() {
         ("WholeAnswer", format!("{whole:?}")),
         ("Envelope", format!("{:?}", read(Lane::QueryAtTimestamp))),
         ("Permitted", format!("{permitted:?}")),
-        ("Arguments", format!("{:?}", Arguments::read(text).unwrap())),
+        ("Arguments", format!("{:?}", Arguments::read(None, text).unwrap())),
         ("Credential", format!("{:?}", Credential::Bearer(BEARER))),
         ("CookieSession", format!("{:?}", CookieSession::read(&headers, &["authjs.session-token".to_owned()]))),
         ("Crossing", format!("{crossing:?}")),

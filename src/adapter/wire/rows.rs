@@ -8,8 +8,9 @@ use crate::{
         arguments::find_only,
         codec::{ObjectWriter, read_number, survives},
         contract::{Presence, Row},
-        date::Iso,
+        date::{Iso, TimeValue},
         members::{Member, read_members, read_objects_in},
+        scan::Text,
     },
     config::Nulls,
 };
@@ -57,7 +58,7 @@ impl Reader {
             out.extend_from_slice(b"null");
             return Ok(());
         }
-        let Ok([Some(session), Some(user)]) = read_objects_in(value, ["session", "user"]) else {
+        let Ok([Some(session), Some(user)]) = read_objects_in(Text::new(value), ["session", "user"]) else {
             return Err(self.unreadable());
         };
         let mut object = ObjectWriter::open(out);
@@ -75,7 +76,7 @@ impl Reader {
             out.extend_from_slice(b"null");
             return Ok(());
         }
-        match read_objects_in(value, ["session"]) {
+        match read_objects_in(Text::new(value), ["session"]) {
             Ok([Some(session)]) => self.write_members(Row::Session, &session, out),
             Ok([None]) | Err(_) => Err(self.unreadable()),
         }
@@ -86,26 +87,26 @@ impl Reader {
     }
 
     fn write_members(self, row: Row, members: &[Member<'_>], out: &mut Vec<u8>) -> Result<(), WireProblem> {
-        let id = find_only(members, "_id").filter(|id| id.starts_with('"'));
-        let id = if has_id(row) { id.ok_or_else(|| self.unreadable())? } else { "" };
-        let iso = match row.date() {
+        let id = find_only(members, "_id").filter(|id| id.starts_with(b"\""));
+        let id = if has_id(row) { id.ok_or_else(|| self.unreadable())? } else { b"" };
+        let date = match row.date() {
             None => None,
-            Some(field) => match find_only(members, field.name).filter(|value| *value != "null") {
+            Some(field) => match find_only(members, field.name).filter(|value| *value != b"null") {
                 None if field.presence == Presence::Perhaps => None,
                 value => {
-                    let iso = value.and_then(read_number).and_then(Iso::new);
-                    Some(iso.ok_or(WireProblem::NotADate { function: self.function, field: field.path })?)
+                    let time = value.and_then(read_number).and_then(TimeValue::clip);
+                    Some(time.ok_or(WireProblem::NotADate { function: self.function, field: field.path })?)
                 }
             },
         };
         // A null that Convex stored is the row's own and stays.
-        open(row, members, iso.as_ref(), Nulls::Keep, out);
-        close(row, id, out);
+        open(row, members, Nulls::Keep, out);
+        close(row, date, id, out);
         Ok(())
     }
 
     fn members(self, value: &str) -> Result<Vec<Member<'_>>, WireProblem> {
-        read_members(value).map_err(|_| self.unreadable())
+        read_members(Text::new(value)).map_err(|_| self.unreadable())
     }
 
     fn unreadable(self) -> WireProblem {
@@ -113,42 +114,44 @@ impl Reader {
     }
 }
 
-/// Writes a row without its id and closing brace.
-pub(super) fn open(row: Row, members: &[Member<'_>], iso: Option<&Iso>, nulls: Nulls, out: &mut Vec<u8>) {
+/// Writes a row without its date, its id and its closing brace.
+pub(super) fn open(row: Row, members: &[Member<'_>], nulls: Nulls, out: &mut Vec<u8>) {
     let date = row.date();
     let mut object = ObjectWriter::open(out);
     for member in members.iter().filter(|member| survives(member, nulls)) {
-        let is_rewritten = match &*member.name {
-            "_id" | "_creationTime" => true,
-            "id" => has_id(row),
-            name => date.is_some_and(|field| field.name == name),
-        };
+        let is_rewritten = is_convexs_own(member)
+            || (member.is("id") && has_id(row))
+            || date.is_some_and(|field| member.is(field.name));
         if !is_rewritten {
-            object.name(member.name_text);
-            object.out.extend_from_slice(member.value.as_bytes());
-        }
-    }
-    if let Some(field) = date {
-        object.plain_name(field.name);
-        match iso {
-            Some(iso) => {
-                object.out.push(b'"');
-                object.out.extend_from_slice(iso.as_bytes());
-                object.out.push(b'"');
-            }
-            None => object.out.extend_from_slice(b"null"),
+            object.member(member);
         }
     }
 }
 
 /// Writes what [`open`] left open; `id` is JSON text.
-pub(super) fn close(row: Row, id: &str, out: &mut Vec<u8>) {
-    if has_id(row) {
-        // These rows have a date, so a member stands before.
-        out.extend_from_slice(br#","id":"#);
-        out.extend_from_slice(id.as_bytes());
+pub(super) fn close(row: Row, date: Option<TimeValue>, id: &[u8], out: &mut Vec<u8>) {
+    let mut object = ObjectWriter::go_on(out);
+    if let Some(field) = row.date() {
+        object.plain_name(field.name);
+        match date {
+            Some(time) => {
+                object.out.push(b'"');
+                object.out.extend_from_slice(Iso::new(time).as_bytes());
+                object.out.push(b'"');
+            }
+            None => object.out.extend_from_slice(b"null"),
+        }
     }
-    out.push(b'}');
+    if has_id(row) {
+        object.plain_name("id");
+        object.out.extend_from_slice(id);
+    }
+    object.close();
+}
+
+/// Whether a member is one that every row of Convex's has.
+pub(super) fn is_convexs_own(member: &Member<'_>) -> bool {
+    member.is("_id") || member.is("_creationTime")
 }
 
 /// Whether Auth.js's row has an `id`: its interface names one for users, and the guide's adapter gives one to sessions.

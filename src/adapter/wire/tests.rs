@@ -18,7 +18,7 @@ fn secret() -> Secret {
 }
 
 fn run(function: Function, body: &str) -> Result<Run, ArgumentProblem> {
-    begin(function, read(body.as_bytes())?, Nulls::Drop, &secret())
+    begin(read(function, body.as_bytes())?, Nulls::Drop, &secret())
 }
 
 /// The arguments of the first function that runs.
@@ -151,7 +151,7 @@ fn a_whole_row_may_be_given_where_its_key_is_wanted() {
 #[test]
 fn nulls_can_be_kept() {
     let body = br#"{"user":{"id":"u1","name":null,"emailVerified":null}}"#;
-    let run = begin(Function::UpdateUser, read(body).unwrap(), Nulls::Keep, &secret()).unwrap();
+    let run = begin(read(Function::UpdateUser, body).unwrap(), Nulls::Keep, &secret()).unwrap();
     insta::assert_snapshot!(std::str::from_utf8(run.arguments()).unwrap(), @r#"{"user":{"id":"u1","name":null,"emailVerified":null},"secret":"s"}"#);
 }
 
@@ -219,7 +219,7 @@ fn only_an_object_is_a_body() {
         assert_eq!(refusal(Function::DeleteSession, body), ArgumentProblem::NotAJsonObject, "{body}");
     }
     let not_utf8 = b"{\"sessionToken\":\"\xff\"}";
-    let refused = read(not_utf8).map(drop);
+    let refused = read(Function::DeleteSession, not_utf8).map(drop);
     assert_eq!(refused.unwrap_err(), ArgumentProblem::NotAJsonObject);
     insta::assert_snapshot!(ArgumentProblem::NotAJsonObject, @"the body must be a JSON object with the arguments by name");
 }
@@ -236,6 +236,66 @@ fn a_created_row_is_the_callers_with_its_id() {
     insta::assert_snapshot!(reply(Function::CreateSession, millis, r#""s1""#).unwrap(), @r#"{"userId":"u1","sessionToken":"t","expires":"2026-01-01T00:00:00.000Z","id":"s1"}"#);
     let token = r#"{"verificationToken":{"identifier":"i","token":"t","expires":0}}"#;
     insta::assert_snapshot!(reply(Function::CreateVerificationToken, token, r#""v1""#).unwrap(), @r#"{"identifier":"i","token":"t","expires":"1970-01-01T00:00:00.000Z"}"#);
+}
+
+#[test]
+fn a_created_row_has_its_members_wherever_its_date_stood() {
+    for (sent, members) in [
+        (r#""expires":0,"userId":"u","sessionToken":"t""#, r#""userId":"u","sessionToken":"t","#),
+        (r#""userId" : "u" , "expires" :0, "sessionToken":"t","x":null"#, r#""userId":"u","sessionToken":"t","#),
+        (r#""id":"x","userId":"u","sessionToken":"t","\u0065xpires":"1970""#, r#""userId":"u","sessionToken":"t","#),
+        (
+            r#""userId":"u","_id":"x","sessionToken":"t","_creationTime":1,"expires":0"#,
+            r#""userId":"u","sessionToken":"t","#,
+        ),
+    ] {
+        let body = format!(r#"{{"session":{{{sent}}},"more":1}}"#);
+        let answer = format!(r#"{{{members}"expires":"1970-01-01T00:00:00.000Z","id":"s1"}}"#);
+        assert_eq!(reply(Function::CreateSession, &body, r#""s1""#).unwrap(), answer);
+    }
+    let verified = r#"{"user":{"emailVerified":0}}"#;
+    insta::assert_snapshot!(reply(Function::CreateUser, verified, r#""u1""#).unwrap(), @r#"{"emailVerified":"1970-01-01T00:00:00.000Z","id":"u1"}"#);
+    let kept = begin(
+        read(Function::CreateUser, br#"{"user":{"emailVerified":null,"name":null}}"#).unwrap(),
+        Nulls::Keep,
+        &secret(),
+    );
+    insta::assert_snapshot!(end(kept.unwrap(), r#""u1""#).unwrap(), @r#"{"name":null,"emailVerified":null,"id":"u1"}"#);
+}
+
+#[test]
+fn an_authenticator_is_answered_as_it_was_given() {
+    let least = least(Function::CreateAuthenticator);
+    let given = least.replace(r#""counter":0"#, r#""counter":0,"transports":null,"id":"x""#);
+    let arguments = args(Function::CreateAuthenticator, &given);
+    insta::assert_snapshot!(arguments, @r#"{"authenticator":{"credentialID":"c","userId":"u1","providerAccountId":"a","credentialPublicKey":"k","counter":0,"id":"x","credentialDeviceType":"d","credentialBackedUp":true},"secret":"s"}"#);
+    let answer = reply(Function::CreateAuthenticator, &given, r#""a1""#).unwrap();
+    insta::assert_snapshot!(answer, @r#"{"credentialID":"c","userId":"u1","providerAccountId":"a","credentialPublicKey":"k","counter":0,"transports":null,"id":"x","credentialDeviceType":"d","credentialBackedUp":true}"#);
+}
+
+#[test]
+fn a_body_that_is_no_json_has_no_other_problem() {
+    let many = vec![r#""x":0"#; 1_025].join(",");
+    for (members, problem) in [
+        (&*many, ArgumentProblem::TooManyMembers),
+        (r#""\ud800":1"#, ArgumentProblem::UnreadableName),
+        (r#""id":1,"id":2"#, ArgumentProblem::Duplicate { field: "id" }),
+    ] {
+        assert_eq!(refusal(Function::GetUser, &format!("{{{members}}}")), problem);
+        for body in [format!("{{{members}"), format!("{{{members},}}"), format!("{{{members}}}]")] {
+            assert_eq!(refusal(Function::GetUser, &body), ArgumentProblem::NotAJsonObject, "{body}");
+        }
+        let nested = |rest: &str| refusal(Function::UpdateUser, &format!(r#"{{"user":{{{members},"y":{rest}}}}}"#));
+        assert_ne!(nested("0"), ArgumentProblem::NotAJsonObject);
+        assert_eq!(nested("00"), ArgumentProblem::NotAJsonObject);
+    }
+    let nested = format!(r#"{{"user":{{{many}}},"\ud800":1}}"#);
+    assert_eq!(
+        refusal(Function::UpdateUser, &nested),
+        ArgumentProblem::UnreadableName,
+        "the outer object's comes first"
+    );
+    assert_eq!(refusal(Function::UpdateUser, &nested.replace("\\ud800", "x")), ArgumentProblem::TooManyMembers);
 }
 
 #[test]
@@ -466,8 +526,8 @@ proptest! {
     ) {
         let function = Function::ALL[index];
         for body in [&body[..], text.as_bytes(), format!(r#"{{"user":{text},"session":{text},"account":{text}}}"#).as_bytes()] {
-            if let Ok(arguments) = read(body) {
-                let _ = begin(function, arguments, Nulls::Drop, &secret());
+            if let Ok(request) = read(function, body) {
+                let _ = begin(request, Nulls::Drop, &secret());
             }
         }
         for value in [format!(r#"{{"session":{text},"user":{text}}}"#), format!("[{text}]"), text] {

@@ -24,10 +24,9 @@ pub(super) fn write_call(
             out.extend_from_slice(call.args.get().as_bytes());
             Ok(())
         }
-        Some(adapter) => adapter
-            .arguments
-            .encode(adapter.function, policy.nulls, &policy.secret, out)
-            .map_err(Rejection::AdapterArgumentInvalid),
+        Some(adapter) => {
+            adapter.arguments.encode(policy.nulls, &policy.secret, out).map_err(Rejection::AdapterArgumentInvalid)
+        }
     }
 }
 
