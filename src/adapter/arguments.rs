@@ -186,17 +186,19 @@ impl<'a> Arguments<'a> {
         self.members.iter().all(|member| member.is(name) || member.is(SECRET))
     }
 
+    /// How many members there are.
+    pub(super) fn count(&self) -> usize {
+        self.members.len()
+    }
+
     /// About how long they are as text, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.members.iter().map(|member| member.name_text().len() + member.value.len() + 2).sum()
+        self.members.iter().map(|member| member.bytes() + 1).sum()
     }
 
     /// Leaves out what the contract does not name, the secret included.
     pub(super) fn only(mut self, known: &[Argument]) -> Self {
-        let is_known = |member: &Member<'_>| known.iter().any(|argument| member.is(argument.name));
-        if !self.members.iter().all(is_known) {
-            self.members.retain(is_known);
-        }
+        self.members.retain(|member| known.iter().any(|argument| member.is(argument.name)));
         self
     }
 

@@ -85,8 +85,7 @@ impl<'a> Arguments<'a> {
                 _ => object.member(member),
             }
         }
-        object.plain_name(SECRET);
-        secret.write_json(object.out);
+        object.secret(secret);
         object.close();
         if self.shape == Shape::Array {
             out.push(b']');
@@ -104,6 +103,8 @@ pub(super) struct WithoutDate(pub(super) [Range<usize>; 2]);
 pub(super) struct Nested<'m, 'a> {
     pub(super) name: &'static str,
     pub(super) row: Row,
+    /// The member that is a date.
+    pub(super) date: Option<&'static Field>,
     members: &'m [Member<'a>],
     /// What its date field's string stands for; `None` when that field holds no string.
     pub(super) time: Option<TimeValue>,
@@ -131,7 +132,7 @@ impl<'m, 'a> Nested<'m, 'a> {
                 _ => ArgumentProblem::DuplicateMember { object: Some(name) },
             });
         }
-        let mut nested = Self { name, row, members, time: None, sends: Sends::All };
+        let mut nested = Self { name, row, date, members, time: None, sends: Sends::All };
         if let Some(field) = date {
             nested.time = nested.value(field.name).map_or(Ok(None), |value| read_date(field, value))?;
         }
@@ -165,12 +166,11 @@ impl<'m, 'a> Nested<'m, 'a> {
     }
 
     fn write(&self, nulls: Nulls, out: &mut Vec<u8>) -> WithoutDate {
-        let date = self.row.date();
         let begin = out.len() + 1;
         let mut date_at = None;
         let mut object = ObjectWriter::open(out);
         for member in self.sent(nulls) {
-            if !date.is_some_and(|field| member.is(field.name)) {
+            if !self.date.is_some_and(|field| member.is(field.name)) {
                 object.member(member);
                 continue;
             }
@@ -249,6 +249,7 @@ impl<'o> ObjectWriter<'o> {
     }
 
     /// Writes a member as it was sent, but for white space around its colon.
+    #[inline]
     pub(super) fn member(&mut self, member: &Member<'_>) {
         if let Some(text) = member.tight_text() {
             self.separate();
@@ -289,6 +290,14 @@ impl<'o> ObjectWriter<'o> {
         self.out.extend_from_slice(b"\":");
     }
 
+    /// Writes the secret, by its name.
+    pub(super) fn secret(&mut self, secret: &Secret) {
+        self.separate();
+        self.out.extend_from_slice(br#""secret":"#);
+        secret.write_json(self.out);
+    }
+
+    #[inline]
     pub(super) fn close(self) {
         self.out.push(b'}');
     }

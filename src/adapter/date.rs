@@ -161,25 +161,30 @@ impl Iso {
 /// Reads a date of the one form that `toISOString` writes for years of four digits; `None` for every other text. What it is in
 /// [`TimeValue::parse_any`] is the same.
 fn parse_written(text: &[u8; 24]) -> Option<TimeValue> {
-    #[rustfmt::skip]
-    let [
-        y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1,
-        b'T', h0, h1, b':', n0, n1, b':', s0, s1, b'.', f0, f1, f2, b'Z',
-    ] = *text else { return None };
-    let digits = [y0, y1, y2, y3, m0, m1, d0, d1, h0, h1, n0, n1, s0, s1, f0, f1, f2];
-    if !digits.iter().fold(true, |are_digits, byte| are_digits & byte.is_ascii_digit()) {
-        return None;
+    const FORM: [u8; 24] = *b"0000-00-00T00:00:00.000Z";
+    // Digits differ from a zero by what they count, and the rest must not differ; all are looked at together.
+    let mut digits = *text;
+    let mut has_form = true;
+    for (digit, form) in digits.iter_mut().zip(FORM) {
+        *digit ^= form;
+        has_form &= *digit <= if form == b'0' { 9 } else { 0 };
     }
-    let (year, month, day) = (decimal(&[y0, y1, y2, y3]), decimal(&[m0, m1]), decimal(&[d0, d1]));
-    let (hour, minute, second) = (decimal(&[h0, h1]), decimal(&[n0, n1]), decimal(&[s0, s1]));
-    let exists = (1..=12).contains(&month)
+    let [y0, y1, y2, y3, _, m0, m1, _, d0, d1, _, h0, h1, _, n0, n1, _, s0, s1, _, f0, f1, f2, _] =
+        digits.map(i64::from);
+    let (year, month, day) = (((y0 * 10 + y1) * 10 + y2) * 10 + y3, m0 * 10 + m1, d0 * 10 + d1);
+    let (hour, minute, second) = (h0 * 10 + h1, n0 * 10 + n1, s0 * 10 + s1);
+    let exists = has_form
+        && (1..=12).contains(&month)
         && (1..=days_in_month(year, month)).contains(&day)
         && hour < 24
         && minute < 60
         && second < 60;
+    if !exists {
+        return None;
+    }
     let of_day = hour * MILLIS_PER_HOUR + minute * MILLIS_PER_MINUTE + second * MILLIS_PER_SECOND;
-    let millis = days_from_civil(year, month, day) * MILLIS_PER_DAY + of_day + decimal(&[f0, f1, f2]);
-    exists.then_some(TimeValue(millis))
+    let millis = (f0 * 10 + f1) * 10 + f2;
+    Some(TimeValue(days_from_civil(year, month, day) * MILLIS_PER_DAY + of_day + millis))
 }
 
 /// What is found to be of the right form, but perhaps out of its range. The form is judged first, so that the sentence an

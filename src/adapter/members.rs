@@ -35,6 +35,11 @@ impl<'a> Member<'a> {
         *self.name == *name.as_bytes()
     }
 
+    /// How long it was as sent.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// The name as sent, with its quotes.
     pub(super) fn name_text(&self) -> &'a [u8] {
         self.text.get(..self.name_length).unwrap_or_default()

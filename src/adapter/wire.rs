@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use super::{
     JsonText,
-    arguments::{ArgumentProblem, Arguments, SECRET, Shape},
+    arguments::{ArgumentProblem, Arguments, Shape},
     codec::{ObjectWriter, WithoutDate},
     contract::{Function, Row},
     date::TimeValue,
@@ -306,8 +306,7 @@ impl ReadBack {
         let mut object = ObjectWriter::open(&mut text);
         object.plain_name(name);
         object.out.extend_from_slice(&key);
-        object.plain_name(SECRET);
-        secret.write_json(object.out);
+        object.secret(secret);
         object.close();
         let arguments_end = text.len();
         Run { function, text, arguments_end, then, if_thrown: IfThrown::Refused, follows_a_write: false }

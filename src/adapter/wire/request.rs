@@ -17,16 +17,18 @@ use crate::{
 pub(super) fn prepare(request: Request<'_>, nulls: Nulls, secret: &Secret) -> Result<Run, ArgumentProblem> {
     let Request { function, arguments } = request;
     let contract = function.contract();
-    // A method may be called with more than it names, as with a whole row where its key is wanted.
-    let arguments = arguments.only(contract.arguments);
+    let mut found = 0;
     let mut if_thrown = IfThrown::Refused;
     for argument in contract.arguments {
         let value = check_argument(*argument, arguments.value(argument.name))?;
+        found += usize::from(value.is_some());
         let may_be_there = value.is_some_and(|value| argument.holds != Holds::UserId || has_the_shape_of_an_id(value));
         if !may_be_there {
             if_thrown = IfThrown::Absent;
         }
     }
+    // A method may be called with more than it names, as with a whole row where its key is wanted.
+    let arguments = if found < arguments.count() { arguments.only(contract.arguments) } else { arguments };
     let mut nested = arguments.nested()?;
     if let (Some(nested), [argument]) = (&mut nested, contract.arguments) {
         check_fields(nested, argument.holds)?;
@@ -149,10 +151,7 @@ fn sends(function: Function) -> Sends {
 
 /// The date in a request; `None` when it is absent or null. Refuses now what could not be answered after the write.
 fn date_of(nested: &Nested<'_, '_>) -> Result<Option<TimeValue>, ArgumentProblem> {
-    let Some(field) = nested.row.date() else { return Ok(None) };
-    if nested.time.is_some() {
-        return Ok(nested.time);
-    }
+    let (None, Some(field)) = (nested.time, nested.date) else { return Ok(nested.time) };
     let Some(millis) = nested.value(field.name).and_then(read_number) else { return Ok(None) };
     let out_of_bounds = ArgumentProblem::NotADate { field: field.path, reason: DateProblem::OutOfBounds };
     TimeValue::clip(millis).map(Some).ok_or(out_of_bounds)
