@@ -76,7 +76,7 @@ fn answer(value: &[u8], secret: &Secret) -> Vec<u8> {
     }
 }
 
-#[library_benchmark(config = at_most(15_190))]
+#[library_benchmark(config = at_most(15_120))]
 #[bench::get_session_and_user((Samples::new(), secret()))]
 fn codec_out((samples, secret): (Samples, Secret)) {
     for _ in 0..TIMES {

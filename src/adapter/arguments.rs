@@ -123,14 +123,17 @@ impl<'a> Arguments<'a> {
         let text = args.into().get();
         // The text is valid JSON, so between the brackets stand elements; one object and nothing more is what
         // `read_object` takes.
-        match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            Some(inside) => Self::read_object(function, Shape::Array, Text::new(inside)),
-            None => Self::read_object(function, Shape::Object, Text::new(text)),
-        }
+        let (shape, object) = match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(inside) => (Shape::Array, inside),
+            None => (Shape::Object, text),
+        };
+        Self::read_object(function, shape, Text::new(object))
     }
 
     /// Reads the argument object alone. Its text need not be JSON, and [`ArgumentProblem::NotOneObject`] is the answer to that, unless
     /// another problem stands before.
+    // Inline as what it calls: moving the lists, just made, from one place to the next took a tenth of the whole way in.
+    #[inline(always)]
     pub(super) fn read_object(
         function: Option<Function>,
         shape: Shape,
@@ -197,9 +200,8 @@ impl<'a> Arguments<'a> {
     }
 
     /// Leaves out what the contract does not name, the secret included.
-    pub(super) fn only(mut self, known: &[Argument]) -> Self {
+    pub(super) fn keep_only(&mut self, known: &[Argument]) {
         self.members.retain(|member| known.iter().any(|argument| member.is(argument.name)));
-        self
     }
 
     fn nested_name(&self) -> Option<&'static str> {

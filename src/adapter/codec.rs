@@ -56,6 +56,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// The nested object of the function's contract, checked; `None` when it is not there or is no object.
+    #[inline]
     pub(super) fn nested(&self) -> Result<Option<Nested<'_, 'a>>, ArgumentProblem> {
         let contracted = self.function.and_then(|function| function.contract().nested());
         let Some(((name, row), members)) = contracted.zip(self.nested.as_ref()) else { return Ok(None) };
@@ -124,6 +125,7 @@ pub(super) enum Sends {
 }
 
 impl<'m, 'a> Nested<'m, 'a> {
+    #[inline]
     fn check(name: &'static str, row: Row, members: &'m [Member<'a>]) -> Result<Self, ArgumentProblem> {
         let date = row.date();
         if let Some(twice) = find_duplicate(members, None) {

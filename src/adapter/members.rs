@@ -77,6 +77,8 @@ pub(super) fn read_members(text: Text<'_>) -> Result<Vec<Member<'_>>, MembersPro
 ///
 /// What is the matter within that object is no matter of the outer one, as long as it is JSON. That a name is there twice is the caller's
 /// to find.
+// See `Arguments::read_object`.
+#[inline(always)]
 pub(super) fn read_nested<'a>(
     text: Text<'a>,
     name: Option<&str>,

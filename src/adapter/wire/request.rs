@@ -14,8 +14,9 @@ use crate::{
 };
 
 /// Checks and writes; see [`begin`](super::begin).
-pub(super) fn prepare(request: Request<'_>, nulls: Nulls, secret: &Secret) -> Result<Run, ArgumentProblem> {
-    let Request { function, arguments } = request;
+pub(super) fn prepare(mut request: Request<'_>, nulls: Nulls, secret: &Secret) -> Result<Run, ArgumentProblem> {
+    // In its place: see `Arguments::read_object`.
+    let (function, arguments) = (request.function, &mut request.arguments);
     let contract = function.contract();
     let mut found = 0;
     let mut if_thrown = IfThrown::Refused;
@@ -28,7 +29,9 @@ pub(super) fn prepare(request: Request<'_>, nulls: Nulls, secret: &Secret) -> Re
         }
     }
     // A method may be called with more than it names, as with a whole row where its key is wanted.
-    let arguments = if found < arguments.count() { arguments.only(contract.arguments) } else { arguments };
+    if found < arguments.count() {
+        arguments.keep_only(contract.arguments);
+    }
     let mut nested = arguments.nested()?;
     if let (Some(nested), [argument]) = (&mut nested, contract.arguments) {
         check_fields(nested, argument.holds)?;
