@@ -13,31 +13,28 @@ use zeroize::Zeroizing;
 ///
 /// Wiped from memory when dropped. `Debug` prints `[secret]`, whatever it holds.
 #[derive(Clone)]
-pub struct Secret {
-    text: Zeroizing<String>,
-    /// Whether it stands in a JSON string as it is: found once, since some secrets are written in every call.
-    needs_no_escape: bool,
-}
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Wraps a text; any text is accepted, the empty one included.
     pub fn new(text: impl Into<String>) -> Self {
-        let text = Zeroizing::new(text.into());
-        let needs_no_escape = text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
-        Self { text, needs_no_escape }
+        Self(Zeroizing::new(text.into()))
     }
 
     /// The text itself. Every call of this is a place where a secret leaves its wall: keep them few.
     pub fn expose(&self) -> &str {
-        &self.text
+        &self.0
     }
 
     /// Appends the text as a JSON string: another place where it leaves its wall.
     #[expect(clippy::expect_used, reason = "a `str` is always a JSON string, and a `Vec` takes every byte")]
     pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
-        if self.needs_no_escape {
+        // One look at all bytes, without a way out of its middle, is a few vector instructions.
+        let needs_no_escape =
+            self.0.bytes().fold(true, |so_far, byte| so_far & (byte >= b' ') & (byte != b'"') & (byte != b'\\'));
+        if needs_no_escape {
             out.push(b'"');
-            out.extend_from_slice(self.text.as_bytes());
+            out.extend_from_slice(self.0.as_bytes());
             out.push(b'"');
         } else {
             serde_json::to_writer(out, self.expose()).expect("a text written to memory");
@@ -66,7 +63,7 @@ impl Secret {
 
     /// Compares with what a caller sent, in a time that depends on the lengths only.
     pub fn matches(&self, candidate: &[u8]) -> bool {
-        self.text.as_bytes().ct_eq(candidate).into()
+        self.0.as_bytes().ct_eq(candidate).into()
     }
 }
 
