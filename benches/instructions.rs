@@ -59,7 +59,7 @@ fn begin(function: Function, body: &[u8], secret: &Secret) -> Run {
     wire::begin(request, Nulls::Drop, secret).expect("arguments of the contract")
 }
 
-#[library_benchmark(config = at_most(4_050))]
+#[library_benchmark(config = at_most(4_150))]
 #[bench::create_session((Samples::new(), secret()))]
 fn codec_in((samples, secret): (Samples, Secret)) {
     for _ in 0..TIMES {
@@ -76,7 +76,7 @@ fn answer(value: &[u8], secret: &Secret) -> Vec<u8> {
     }
 }
 
-#[library_benchmark(config = at_most(15_120))]
+#[library_benchmark(config = at_most(15_270))]
 #[bench::get_session_and_user((Samples::new(), secret()))]
 fn codec_out((samples, secret): (Samples, Secret)) {
     for _ in 0..TIMES {
@@ -84,7 +84,7 @@ fn codec_out((samples, secret): (Samples, Secret)) {
     }
 }
 
-#[library_benchmark(config = at_most(4_950))]
+#[library_benchmark(config = at_most(5_010))]
 #[bench::create_session((Samples::new(), secret()))]
 fn codec_of_the_convex_wire((samples, secret): (Samples, Secret)) {
     let mut out = Vec::new();
@@ -187,7 +187,7 @@ fn signed() -> (Minter, LiveSession, UnixMillis) {
     (minter, session, now)
 }
 
-#[library_benchmark(config = at_most(1_203))]
+#[library_benchmark(config = at_most(1_077))]
 #[bench::signed(signed())]
 fn token_reuse((minter, session, now): (Minter, LiveSession, UnixMillis)) {
     for _ in 0..TIMES {
