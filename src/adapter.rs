@@ -2,7 +2,6 @@
 //!
 //! ```text
 //!  contract    the functions as one table
-//!  scan        what is JSON, and where it ends ─► members   an object as spans
 //!  arguments   what a caller sent, as spans ─► codec   written again for Convex: secret, dates, nulls
 //!  wire        POST /adapter/{function}: Auth.js in, Auth.js out
 //!  date        ISO 8601 ◄─► epoch milliseconds
@@ -17,15 +16,10 @@ pub mod contract;
 pub mod date;
 #[cfg(test)]
 mod laws;
-mod members;
-mod scan;
-mod text;
 pub mod wire;
 
-pub(crate) use self::text::present;
 pub use self::{
     arguments::{ArgumentProblem, Arguments, SecretCheck},
     contract::{Function, Kind, Touches},
-    text::{JsonText, read_text},
     wire::{Step, WireProblem},
 };

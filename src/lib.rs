@@ -55,6 +55,7 @@ pub mod body;
 pub mod chance;
 pub mod clock;
 pub mod error;
+pub mod json;
 pub mod keys;
 pub mod secret;
 pub mod telemetry;

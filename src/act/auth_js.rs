@@ -11,12 +11,13 @@ use serde_json::value::RawValue;
 use super::{Proxy, outbound};
 use crate::{
     adapter::{
-        Arguments, Function, JsonText, Kind, Touches, present,
+        Arguments, Function, Kind, Touches,
         wire::{self, Outcome, Run, Step},
     },
     body::Body,
     classify::{FunctionPath, Lane},
     error::{DeploymentCode, JSON, Rejection},
+    json::{JsonText, present},
     permit::SecretHeld,
     server::Arrival,
     session::{Format, Scope, SessionToken, WriteOutcome},

@@ -8,14 +8,18 @@ use std::{borrow::Cow, fmt};
 use thiserror::Error;
 
 use super::{
-    JsonText,
     contract::{Argument, Function},
     date::DateProblem,
-    members::{Inner, MAX_MEMBERS, Member, MembersProblem, find_duplicate, read_nested},
-    scan::Text,
-    text::read_span,
 };
-use crate::secret::Secret;
+use crate::{
+    json::{
+        JsonText,
+        members::{Inner, MAX_MEMBERS, Member, MembersProblem, find_duplicate, read_nested},
+        read_span,
+        scan::Text,
+    },
+    secret::Secret,
+};
 
 /// The member that carries the adapter secret.
 pub(super) const SECRET: &str = "secret";

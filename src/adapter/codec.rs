@@ -11,11 +11,16 @@ use super::{
     arguments::{ArgumentProblem, Arguments, SECRET, Shape},
     contract::{Field, Row},
     date::TimeValue,
-    members::{Member, find_duplicate, read_members},
-    scan::Text,
-    text::read_span,
 };
-use crate::{config::Nulls, secret::Secret};
+use crate::{
+    config::Nulls,
+    json::{
+        members::{Member, find_duplicate, read_members},
+        read_span,
+        scan::Text,
+    },
+    secret::Secret,
+};
 
 impl<'a> Arguments<'a> {
     /// Appends the argument JSON for Convex to `out`, in the shape that the caller used.
@@ -315,9 +320,9 @@ mod tests {
         adapter::{
             contract::{Function, Row},
             date::{self, DateProblem},
-            members::tests::{any_scalar, any_value},
         },
         config::Nulls,
+        json::members::tests::{any_scalar, any_value},
         secret::Secret,
     };
 

@@ -20,14 +20,16 @@ use std::fmt;
 use thiserror::Error;
 
 use super::{
-    JsonText,
     arguments::{ArgumentProblem, Arguments, Shape},
     codec::{ObjectWriter, WithoutDate},
     contract::{Function, Row},
     date::TimeValue,
-    scan::Text,
 };
-use crate::{config::Nulls, secret::Secret};
+use crate::{
+    config::Nulls,
+    json::{JsonText, scan::Text},
+    secret::Secret,
+};
 
 /// The body of a call of a method, read. `Debug` output tells the function and the number of members.
 #[derive(Debug)]
@@ -178,7 +180,7 @@ impl<'body> Request<'body> {
 /// # Example
 ///
 /// ```
-/// use convex_auth_proxy::{adapter::{Function, JsonText, wire::{Outcome, Step, begin, read}}, config::Nulls, secret::Secret};
+/// use convex_auth_proxy::{adapter::{Function, wire::{Outcome, Step, begin, read}}, config::Nulls, secret::Secret};
 ///
 /// let secret = Secret::new("s");
 /// let body = br#"{"user":{"id":"x","email":"a@b.c","name":null,"emailVerified":"2026-01-01"}}"#;

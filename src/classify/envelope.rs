@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 
 use super::{FunctionPath, Lane};
 use crate::{
-    adapter::JsonText,
     error::{BadBody, Rejection},
+    json::{JsonText, members::read_known, read_text},
 };
 
 /// A body that was read: one call, or the calls of a batch in their order.
@@ -60,7 +60,9 @@ impl<'body> Envelope<'body> {
             Lane::Query | Lane::Mutation | Lane::Action => Ok(Self::One(read_call(text, HasTimestamp::No)?)),
             Lane::QueryAtTimestamp => Ok(Self::One(read_call(text, HasTimestamp::Yes)?)),
             Lane::QueryBatch => {
-                let batch: WireBatch<'body> = read_object(text)?;
+                refuse_other_than_object(text)?;
+                let batch: WireBatch<'body> =
+                    serde_json::from_str(text).map_err(|_| Rejection::BadBody(BadBody::Syntax))?;
                 let calls = batch.queries.0.iter().map(|query| read_call(query.get(), HasTimestamp::No));
                 Ok(Self::Batch(calls.collect::<Result<_, _>>()?))
             }
@@ -80,21 +82,6 @@ impl<'body> Envelope<'body> {
 enum HasTimestamp {
     Yes,
     No,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireCall<'body> {
-    #[serde(borrow)]
-    path: Cow<'body, str>,
-    #[serde(borrow)]
-    args: &'body RawValue,
-    #[serde(borrow, default)]
-    format: Option<Cow<'body, str>>,
-    #[serde(borrow, default)]
-    ts: Option<Cow<'body, str>>,
-    #[serde(borrow, default)]
-    component_path: Option<&'body RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -134,29 +121,119 @@ impl<'input: 'body, 'body> Deserialize<'input> for Queries<'body> {
 }
 
 fn read_call(text: &str, has_timestamp: HasTimestamp) -> Result<Call<'_>, Rejection> {
-    let WireCall { path, args, format, ts, component_path } = read_object(text)?;
-    if component_path.is_some_and(|component| component.get() != "null") {
+    const SYNTAX: Rejection = Rejection::BadBody(BadBody::Syntax);
+    refuse_other_than_object(text)?;
+    let known = read_known(text, ["path", "args", "format", "ts", "componentPath"]);
+    let [path, args, format, timestamp, component] = known.ok_or(SYNTAX)?;
+    let path = path.and_then(read_text).ok_or(SYNTAX)?;
+    let args = args.ok_or(SYNTAX)?;
+    let [format, timestamp] = [format, timestamp].map(|value| value.filter(|value| *value != "null"));
+    let format = format.map(|format| read_text(format).ok_or(SYNTAX)).transpose()?;
+    let timestamp = timestamp.map(|timestamp| read_text(timestamp).ok_or(SYNTAX)).transpose()?;
+    if component.is_some_and(|component| component != "null") {
         return Err(Rejection::BadBody(BadBody::Component));
     }
     let timestamp = match has_timestamp {
-        HasTimestamp::Yes => Some(ts.ok_or(Rejection::BadBody(BadBody::Syntax))?),
+        HasTimestamp::Yes => Some(timestamp.ok_or(SYNTAX)?),
         HasTimestamp::No => None,
     };
-    Ok(Call { path: FunctionPath::parse(&path)?, args: args.into(), format, timestamp })
+    Ok(Call { path: FunctionPath::parse(&path)?, args: JsonText::checked(args), format, timestamp })
 }
 
-fn read_object<'body, T: Deserialize<'body>>(text: &'body str) -> Result<T, Rejection> {
-    // serde would read an array as the members in their order.
-    if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
-        return Err(Rejection::BadBody(BadBody::NotAnObject));
-    }
-    serde_json::from_str(text).map_err(|_| Rejection::BadBody(BadBody::Syntax))
+/// An array in its place would be read as the members in their order, here by serde and by the backend.
+fn refuse_other_than_object(text: &str) -> Result<(), Rejection> {
+    let is_object = text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{');
+    if is_object { Ok(()) } else { Err(Rejection::BadBody(BadBody::NotAnObject)) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
+    use proptest::{collection::vec, prelude::*, sample::select};
+    use serde::Deserialize;
+    use serde_json::value::RawValue;
+
     use super::{Envelope, Lane};
     use crate::error::{BadBody, Rejection};
+
+    /// A call as serde reads it.
+    #[derive(Deserialize, Debug)]
+    #[serde(rename_all = "camelCase")]
+    struct Oracle<'body> {
+        #[serde(borrow)]
+        path: Cow<'body, str>,
+        #[serde(borrow)]
+        args: &'body RawValue,
+        #[serde(borrow, default)]
+        format: Option<Cow<'body, str>>,
+        #[serde(borrow, default)]
+        ts: Option<Cow<'body, str>>,
+        #[serde(borrow, default)]
+        component_path: Option<&'body RawValue>,
+    }
+
+    fn any_member() -> impl Strategy<Value = String> {
+        let names = [
+            "path",
+            "args",
+            "format",
+            "ts",
+            "componentPath",
+            "\\u0070ath",
+            "arg\\u0073",
+            "other",
+            "\\ud800",
+            "Path",
+            "",
+        ];
+        let values = [
+            r#""a:b""#,
+            r#""m:f\u0041""#,
+            r#""\ud800""#,
+            "null",
+            "{}",
+            "[ {\"a\" : 1} ]",
+            "1",
+            "true",
+            "{\"path\":\"x\"}",
+            "nul",
+            "[1,]",
+            r#""json""#,
+        ];
+        (select(names.to_vec()), select(values.to_vec()), select(vec!["", " ", "\n\t"]))
+            .prop_map(|(name, value, space)| format!("{space}\"{name}\"{space}:{space}{value}{space}"))
+    }
+
+    proptest! {
+        #[test]
+        fn law_a_call_is_read_as_serde_reads_it(members in vec(any_member(), 0..6), usual: bool, end in select(vec!["", " ", ",", "}", "x"])) {
+            let usual = if usual { vec![r#""path":"a:b""#.to_owned(), r#""args":{}"#.to_owned(), r#""ts":"t""#.to_owned()] } else { vec![] };
+            let body = format!("{{{}}}{end}", [usual, members].concat().join(","));
+            for lane in [Lane::Query, Lane::QueryAtTimestamp] {
+                let read = Envelope::read(lane, body.as_bytes());
+                match serde_json::from_str::<Oracle<'_>>(&body) {
+                    Err(_) => prop_assert_eq!(read.err(), Some(Rejection::BadBody(BadBody::Syntax)), "{}", body),
+                    Ok(oracle) if oracle.component_path.is_some_and(|path| path.get() != "null") => {
+                        prop_assert_eq!(read.err(), Some(Rejection::BadBody(BadBody::Component)), "{}", body);
+                    }
+                    Ok(oracle) if lane == Lane::QueryAtTimestamp && oracle.ts.is_none() => {
+                        prop_assert_eq!(read.err(), Some(Rejection::BadBody(BadBody::Syntax)), "{}", body);
+                    }
+                    Ok(oracle) => match read {
+                        Err(refusal) => prop_assert_eq!(refusal, Rejection::BadFunctionPath, "{}", body),
+                        Ok(envelope) => {
+                            let call = envelope.into_calls().remove(0);
+                            prop_assert!(oracle.path.contains(call.path.name()) || call.path.name() == "default");
+                            prop_assert_eq!(call.args.get(), oracle.args.get());
+                            prop_assert_eq!(call.format, oracle.format);
+                            prop_assert_eq!(call.timestamp, oracle.ts.filter(|_| lane == Lane::QueryAtTimestamp));
+                        }
+                    },
+                }
+            }
+        }
+    }
 
     fn refusal(lane: Lane, body: &str) -> Option<Rejection> {
         Envelope::read(lane, body.as_bytes()).err()

@@ -9,9 +9,9 @@ use serde_json::value::RawValue;
 
 use super::Profile;
 use crate::{
-    adapter::{present, read_text},
     clock::UnixMillis,
     error::JSON,
+    json::{present, read_text},
 };
 
 /// An answer as it came, and what it says. `Debug` does not show the bytes: a token and a person are in them.

@@ -9,9 +9,9 @@ use std::{borrow::Cow, fmt};
 
 use super::{close::CloseCause, scan};
 use crate::{
-    adapter::{JsonText, read_text},
     classify::{Call, FunctionPath},
     error::Rejection,
+    json::{JsonText, read_text},
 };
 
 /// One message of a client. `Debug` shows its kind.

@@ -7,9 +7,9 @@ use crate::{
         codec::{Nested, Sends, WithoutDate, is_number, read_number},
         contract::{Answer, Argument, Field, FieldValue, Function, Holds, Presence, Row},
         date::{DateProblem, TimeValue},
-        text::read_span,
     },
     config::Nulls,
+    json::read_span,
     secret::Secret,
 };
 

@@ -9,10 +9,12 @@ use crate::{
         codec::{ObjectWriter, read_number, survives},
         contract::{Presence, Row},
         date::{Iso, TimeValue},
+    },
+    config::Nulls,
+    json::{
         members::{Member, read_members, read_objects_in},
         scan::Text,
     },
-    config::Nulls,
 };
 
 /// Reads what one function of the deployment returned.

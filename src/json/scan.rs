@@ -10,46 +10,46 @@
 ///
 /// Methods take the place where something begins and tell the one behind it; `None` is the answer to what is no JSON.
 #[derive(Clone, Copy)]
-pub(super) struct Text<'a>(&'a [u8]);
+pub(crate) struct Text<'a>(&'a [u8]);
 
 /// Whether a string has a backslash in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Escapes {
+pub(crate) enum Escapes {
     None,
     Some,
 }
 
 impl<'a> Text<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         Self(text.as_bytes())
     }
 
     /// Takes untrusted bytes that are UTF-8.
-    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
         // Nearly always it is ASCII, which is found out several times faster.
         (bytes.is_ascii() || str::from_utf8(bytes).is_ok()).then_some(Self(bytes))
     }
 
     /// Whether it is one JSON value, with white space around.
-    pub(super) fn is_json(self) -> bool {
+    pub(crate) fn is_json(self) -> bool {
         self.value(self.space(0)).is_some_and(|end| self.is_at_end(end))
     }
 
     /// Whether there is nothing left but white space.
-    pub(super) fn is_at_end(self, at: usize) -> bool {
+    pub(crate) fn is_at_end(self, at: usize) -> bool {
         self.peek(self.space(at)).is_none()
     }
 
-    pub(super) fn span(self, start: usize, end: usize) -> Option<&'a [u8]> {
+    pub(crate) fn span(self, start: usize, end: usize) -> Option<&'a [u8]> {
         self.0.get(start..end)
     }
 
-    pub(super) fn peek(self, at: usize) -> Option<u8> {
+    pub(crate) fn peek(self, at: usize) -> Option<u8> {
         self.0.get(at).copied()
     }
 
     /// White space, perhaps none.
-    pub(super) fn space(self, mut at: usize) -> usize {
+    pub(crate) fn space(self, mut at: usize) -> usize {
         while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.peek(at) {
             at += 1;
         }
@@ -57,19 +57,19 @@ impl<'a> Text<'a> {
     }
 
     /// A byte.
-    pub(super) fn byte(self, at: usize, expected: u8) -> Option<usize> {
+    pub(crate) fn byte(self, at: usize, expected: u8) -> Option<usize> {
         (self.peek(at)? == expected).then_some(at + 1)
     }
 
     /// A byte, perhaps after white space.
-    pub(super) fn token(self, at: usize, expected: u8) -> Option<usize> {
+    pub(crate) fn token(self, at: usize, expected: u8) -> Option<usize> {
         // Nearly always there is none.
         self.byte(at, expected).or_else(|| self.byte(self.space(at), expected))
     }
 
     /// A string, quotes included.
     #[inline]
-    pub(super) fn string(self, at: usize) -> Option<(usize, Escapes)> {
+    pub(crate) fn string(self, at: usize) -> Option<(usize, Escapes)> {
         let inside = self.byte(at, b'"')?;
         let end = inside + plain_length(self.0.get(inside..)?);
         match self.peek(end)? {
@@ -101,7 +101,7 @@ impl<'a> Text<'a> {
 
     /// Any value.
     #[inline]
-    pub(super) fn value(self, at: usize) -> Option<usize> {
+    pub(crate) fn value(self, at: usize) -> Option<usize> {
         match self.peek(at)? {
             b'"' => self.string(at).map(|(end, _)| end),
             b'{' | b'[' => self.container(at),
@@ -254,7 +254,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::{Text, is_special, plain_length, special_bytes};
-    use crate::adapter::members::tests::any_value;
+    use crate::json::members::tests::any_value;
 
     fn is_json(bytes: &[u8]) -> bool {
         Text::read(bytes).is_some_and(Text::is_json)

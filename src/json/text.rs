@@ -51,7 +51,7 @@ pub fn read_text(value: &str) -> Option<Cow<'_, str>> {
 }
 
 /// The same of a span of a text.
-pub(super) fn read_span(span: &[u8]) -> Option<Cow<'_, str>> {
+pub(crate) fn read_span(span: &[u8]) -> Option<Cow<'_, str>> {
     str::from_utf8(span).ok().and_then(read_text)
 }
 

@@ -9,20 +9,20 @@
 use std::{borrow::Cow, collections::HashSet, ops::Range};
 
 use super::{
+    read_span,
     scan::{Escapes, Text},
-    text::read_span,
 };
 
 /// Members of one object at most. Convex takes no more in an object; here it also bounds the memory that a hostile body of
 /// tiny members can ask for.
-pub(super) const MAX_MEMBERS: usize = 1_024;
+pub(crate) const MAX_MEMBERS: usize = 1_024;
 
 /// One member of an object.
-pub(super) struct Member<'a> {
+pub(crate) struct Member<'a> {
     /// The name, escapes decoded; UTF-8 as all of it.
     name: Cow<'a, [u8]>,
     /// The value as sent, without white space around.
-    pub(super) value: &'a [u8],
+    pub(crate) value: &'a [u8],
     /// Name, colon and value as sent, from the first quote on.
     text: &'a [u8],
     /// How much of it is the name with its quotes.
@@ -31,32 +31,32 @@ pub(super) struct Member<'a> {
 
 impl<'a> Member<'a> {
     /// Whether this is its name, however it was sent.
-    pub(super) fn is(&self, name: &str) -> bool {
+    pub(crate) fn is(&self, name: &str) -> bool {
         *self.name == *name.as_bytes()
     }
 
     /// How long it was as sent.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.text.len()
     }
 
     /// The name as sent, with its quotes.
-    pub(super) fn name_text(&self) -> &'a [u8] {
+    pub(crate) fn name_text(&self) -> &'a [u8] {
         self.text.get(..self.name_length).unwrap_or_default()
     }
 
     /// All of it as sent, if that has no white space around the colon.
-    pub(super) fn tight_text(&self) -> Option<&'a [u8]> {
+    pub(crate) fn tight_text(&self) -> Option<&'a [u8]> {
         (self.text.len() == self.name_length + 1 + self.value.len()).then_some(self.text)
     }
 }
 
 /// The members of an object that lies in another, or why they cannot be told.
-pub(super) type Inner<'a> = Result<Vec<Member<'a>>, MembersProblem>;
+pub(crate) type Inner<'a> = Result<Vec<Member<'a>>, MembersProblem>;
 
 /// Why the members of an object cannot be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MembersProblem {
+pub(crate) enum MembersProblem {
     /// It is no JSON object.
     NotAnObject,
     /// More than [`MAX_MEMBERS`].
@@ -69,7 +69,7 @@ pub(super) enum MembersProblem {
 ///
 /// Anything but one object, with white space around, is refused. Of several problems the first in the text is told, so that what
 /// comes after it need not be JSON.
-pub(super) fn read_members(text: Text<'_>) -> Result<Vec<Member<'_>>, MembersProblem> {
+pub(crate) fn read_members(text: Text<'_>) -> Result<Vec<Member<'_>>, MembersProblem> {
     Ok(read_nested(text, None)?.0)
 }
 
@@ -79,7 +79,7 @@ pub(super) fn read_members(text: Text<'_>) -> Result<Vec<Member<'_>>, MembersPro
 /// to find.
 // See `Arguments::read_object`.
 #[inline(always)]
-pub(super) fn read_nested<'a>(
+pub(crate) fn read_nested<'a>(
     text: Text<'a>,
     name: Option<&str>,
 ) -> Result<(Vec<Member<'a>>, Option<Inner<'a>>), MembersProblem> {
@@ -98,7 +98,7 @@ pub(super) fn read_nested<'a>(
 
 /// Splits those members of an object that are objects into their own members, in one pass; what else the object has is left behind. Of
 /// two with one name neither can be told from the other, so neither is there.
-pub(super) fn read_objects_in<'a, const N: usize>(
+pub(crate) fn read_objects_in<'a, const N: usize>(
     text: Text<'a>,
     names: [&str; N],
 ) -> Result<[Option<Vec<Member<'a>>>; N], MembersProblem> {
@@ -124,8 +124,27 @@ pub(super) fn read_objects_in<'a, const N: usize>(
     if text.is_at_end(end) { Ok(objects) } else { Err(NOT_JSON) }
 }
 
+/// The values of an object's members of these names; what else it has is left behind, after it was checked.
+///
+/// `None`: it is no object, it has one of the names twice, or a name holds half a surrogate pair.
+pub(crate) fn read_known<'a, const N: usize>(text: &'a str, names: [&str; N]) -> Option<[Option<&'a str>; N]> {
+    let mut values = [None; N];
+    let whole = Text::new(text);
+    let end = each_member(whole, whole.space(0), |at, _, name| {
+        let end = whole.value(at).ok_or(NOT_JSON)?;
+        let place = names.iter().position(|known| known.as_bytes() == &*name);
+        match place.and_then(|place| values.get_mut(place)) {
+            Some(value @ None) => *value = Some(text.get(at..end).ok_or(NOT_JSON)?),
+            Some(Some(_)) => return Err(NOT_JSON),
+            None => {}
+        }
+        Ok(end)
+    });
+    whole.is_at_end(end.ok()?).then_some(values)
+}
+
 /// The first name that is there twice; that of `except` may be.
-pub(super) fn find_duplicate<'m>(members: &'m [Member<'_>], except: Option<&str>) -> Option<&'m [u8]> {
+pub(crate) fn find_duplicate<'m>(members: &'m [Member<'_>], except: Option<&str>) -> Option<&'m [u8]> {
     // Up to here, comparing each with each is faster than hashing.
     const FEW: usize = 16;
     let counts = |name: &[u8]| except.is_none_or(|except| name != except.as_bytes());
@@ -213,7 +232,7 @@ fn decode(name_text: Option<&[u8]>) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::fmt;
 
     use proptest::{
@@ -330,7 +349,7 @@ pub(super) mod tests {
     }
 
     /// Any JSON value that is no array or object, as text.
-    pub(in crate::adapter) fn any_scalar() -> impl Strategy<Value = String> {
+    pub(crate) fn any_scalar() -> impl Strategy<Value = String> {
         prop_oneof![
             select(vec!["null", "true", "false", "0", "-0", "1.7e12", "1700000000000.0", "1E-7", "9007199254740993"])
                 .prop_map(str::to_owned),
@@ -344,7 +363,7 @@ pub(super) mod tests {
     }
 
     /// Any JSON value, as text with white space in it.
-    pub(in crate::adapter) fn any_value() -> impl Strategy<Value = String> {
+    pub(crate) fn any_value() -> impl Strategy<Value = String> {
         any_scalar().prop_recursive(3, 12, 4, |inner| {
             prop_oneof![
                 vec(inner.clone(), 0..4).prop_map(|values| format!("[ {}]", values.join(" ,"))),
