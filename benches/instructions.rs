@@ -67,6 +67,7 @@ fn codec_in((samples, secret): (Samples, Secret)) {
     }
 }
 
+/// Begins a call, too, since what is begun is used up by its answer.
 fn answer(value: &[u8], secret: &Secret) -> Vec<u8> {
     let body = br#"{"sessionToken":"c0a3a6f5-1d3c-4f0e-9c55-0f6a4a9d8e11"}"#;
     let value: &RawValue = serde_json::from_slice(value).expect("JSON");

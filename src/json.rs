@@ -8,6 +8,8 @@
 //!
 //! What it takes is what serde_json takes. Not for: what a member means.
 
+#[cfg(test)]
+pub(crate) mod any;
 pub(crate) mod members;
 pub(crate) mod scan;
 mod text;

@@ -27,12 +27,12 @@ use crate::{
     act::Proxy,
     admin::Admin,
     classify::Listener,
-    server::{Call, Pipeline},
+    server::{Pipeline, Pipelines},
     telemetry::Metrics,
 };
 
-/// The pipeline of the public or of the adapter listener. `admission` is shared by both.
-pub fn app(listener: Listener, proxy: &Arc<Proxy>, admission: &Admission, metrics: &Arc<Metrics>) -> Pipeline {
+/// The pipelines of the public or of the adapter listener. `admission` is shared by both.
+pub fn app(listener: Listener, proxy: &Arc<Proxy>, admission: &Admission, metrics: &Arc<Metrics>) -> Pipelines {
     let (proxy, admission, metrics) = (Arc::clone(proxy), admission.clone(), Arc::clone(metrics));
     Arc::new(move || {
         let proxy = Near::new(&proxy);
@@ -50,8 +50,8 @@ pub fn app(listener: Listener, proxy: &Arc<Proxy>, admission: &Admission, metric
     })
 }
 
-/// The pipeline of the admin listener: the same, without a bound on how many at once, so that an overload can be watched.
-pub fn admin(proxy: &Arc<Proxy>, admin: &Arc<Admin>, metrics: &Arc<Metrics>) -> Pipeline {
+/// The pipelines of the admin listener: the same, without a bound on how many at once, so that an overload can be watched.
+pub fn admin(proxy: &Arc<Proxy>, admin: &Arc<Admin>, metrics: &Arc<Metrics>) -> Pipelines {
     let (proxy, admin, metrics) = (Arc::clone(proxy), Arc::clone(admin), Arc::clone(metrics));
     Arc::new(move || {
         let service = ServiceBuilder::new()
@@ -63,7 +63,7 @@ pub fn admin(proxy: &Arc<Proxy>, admin: &Arc<Admin>, metrics: &Arc<Metrics>) -> 
     })
 }
 
-fn callable<S>(mut service: S) -> Call
+fn callable<S>(mut service: S) -> Pipeline
 where
     S: Service<trace::Raw, Response = http::Response<crate::body::Body>, Error = std::convert::Infallible>
         + Send

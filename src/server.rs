@@ -24,7 +24,7 @@ use self::connection::Connections;
 pub use self::{
     arrival::{Arrival, Ends},
     bind::{BindProblem, Bound},
-    connection::{Answering, Call, Pipeline},
+    connection::{AnswerFuture, Pipeline, Pipelines},
     intake::{Intake, Lease, WholeBody},
     upgrade::{Seat, Socket, Upgrade, UpgradeFailed},
     workers::Workers,
@@ -64,11 +64,11 @@ impl Server {
         &self,
         listener: Listener,
         bound: Bound,
-        pipeline: Pipeline,
+        pipelines: Pipelines,
         config: &Config,
         metrics: Arc<Metrics>,
     ) -> io::Result<()> {
-        let app = Arc::new(Connections::new(listener, pipeline, config, metrics, self.connections.clone()));
+        let app = Arc::new(Connections::new(listener, pipelines, config, metrics, self.connections.clone()));
         let accepting = accept::accept(bound.listen()?, Arc::clone(&self.workers), app, self.shutdown.subscribe());
         self.listeners.spawn(accepting);
         Ok(())

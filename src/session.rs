@@ -12,13 +12,13 @@ mod key;
 mod live;
 mod watch;
 
-pub(crate) use self::live::Hashed;
+pub(crate) use self::key::Hashed;
 pub use self::{
     answer::{Reading, SessionAnswer},
     cache::{CacheKey, Format, ReadResult, SessionCache, Source},
     coherence::{Coherence, Scope, Write, WriteOutcome},
     cookie::CookieSession,
-    key::SessionKeys,
-    live::{LiveSession, Profile, SessionKey, SessionToken},
+    key::{SessionKey, SessionKeys},
+    live::{LiveSession, Profile, SessionToken},
     watch::{Bell, Ring, Watchers, Watching},
 };

@@ -45,7 +45,7 @@ pub(super) fn write_own(path: &str, format: &str, arguments: &[u8]) -> Vec<u8> {
 }
 
 fn write_permitted(permitted: &Permitted<'_>, policy: &config::Adapter, out: &mut Vec<u8>) -> Result<(), Rejection> {
-    let Call { path, args, format, timestamp } = permitted.call();
+    let Call { path, args: _, format, timestamp } = permitted.call();
     open(path.as_str(), out);
     for (name, text) in [(",\"format\":", format), (",\"ts\":", timestamp)] {
         if let Some(text) = text {
@@ -54,12 +54,7 @@ fn write_permitted(permitted: &Permitted<'_>, policy: &config::Adapter, out: &mu
         }
     }
     out.extend_from_slice(b",\"args\":");
-    match permitted.adapter() {
-        None => out.extend_from_slice(args.get().as_bytes()),
-        Some(adapter) => {
-            adapter.arguments.encode(policy.nulls, &policy.secret, out).map_err(Rejection::AdapterArgumentInvalid)?
-        }
-    }
+    permitted.write_args(policy, out)?;
     out.push(b'}');
     Ok(())
 }

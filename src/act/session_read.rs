@@ -14,9 +14,7 @@ use crate::{
     error::Rejection,
     permit::{Permitted, SecretHeld},
     server::Arrival,
-    session::{
-        CacheKey, Format, LiveSession, Profile, ReadResult, Reading, SessionAnswer, SessionKey, SessionToken, Source,
-    },
+    session::{CacheKey, Format, LiveSession, ReadResult, Reading, SessionAnswer, SessionKey, SessionToken, Source},
     upstream::{CONVEX_CLIENT, Crossing, WholeAnswer},
 };
 
@@ -40,8 +38,8 @@ impl Proxy {
         }
         let token = SessionToken::new(adapter.arguments.text(&["sessionToken"])?);
         let format = answer_format(permitted.call().format.as_deref(), headers)?;
-        let key = self.session_keys.key_of(&token);
-        Some(self.read_session(&arrival.id, adapter.proof, key, &token, format).await.map(respond))
+        let read = self.read_session(&arrival.id, adapter.proof, &token, format).await;
+        Some(read.map(|(_, answer)| respond(answer)))
     }
 
     /// The session of a token, if it lives. For the proxy's own use, on behalf of a cookie or of a token that was minted here.
@@ -54,8 +52,7 @@ impl Proxy {
         id: &HeaderValue,
         token: SessionToken,
     ) -> Result<Option<LiveSession>, Rejection> {
-        let key = self.session_keys.key_of(&token);
-        let answer = self.read_session(id, SecretHeld::by_the_proxy(), key, &token, Format::Encoded).await?;
+        let (key, answer) = self.read_session(id, SecretHeld::by_the_proxy(), &token, Format::Encoded).await?;
         self.live(&answer, key, token)
     }
 
@@ -77,7 +74,7 @@ impl Proxy {
         self.live(&*result?, session, token)
     }
 
-    /// Reads a session through the cache. `session` is the token's key.
+    /// Reads a session through the cache; gives the session's key, too.
     ///
     /// # Errors
     ///
@@ -86,15 +83,15 @@ impl Proxy {
         &self,
         id: &HeaderValue,
         proof: SecretHeld,
-        session: SessionKey,
         token: &SessionToken,
         format: Format,
-    ) -> Result<Arc<SessionAnswer>, Rejection> {
+    ) -> Result<(SessionKey, Arc<SessionAnswer>), Rejection> {
+        let session = self.session_keys.key_of(token);
         let key = CacheKey::new(proof, session, format);
         // Not the stamp of the arrival: a body may have taken its time since.
         let (result, source) = self.sessions.read(key, Now::read(), self.session_fetch(id, token, format)).await;
         self.count_read(source);
-        result
+        Ok((session, result?))
     }
 
     fn count_read(&self, source: Source) {
@@ -126,7 +123,7 @@ impl Proxy {
                 let answer = SessionAnswer::read(status, &content_type, &scrub.clean(body));
                 match answer.reading() {
                     Reading::Unreadable => Err(Rejection::UpstreamUnreadable),
-                    Reading::Row(_) | Reading::Absent | Reading::Refused => Ok(Arc::new(answer)),
+                    Reading::Row | Reading::Absent | Reading::Refused => Ok(Arc::new(answer)),
                 }
             })
         }
@@ -136,7 +133,7 @@ impl Proxy {
         let mut arguments = b"[{\"sessionToken\":".to_vec();
         outbound::write_text(token.expose(), &mut arguments);
         arguments.extend_from_slice(b",\"secret\":");
-        outbound::write_text(self.config.adapter.secret.expose(), &mut arguments);
+        self.config.adapter.secret.write_json(&mut arguments);
         arguments.extend_from_slice(b"}]");
         outbound::write_own(self.session_function.as_str(), format.as_str(), &arguments)
     }
@@ -149,14 +146,9 @@ impl Proxy {
         token: SessionToken,
     ) -> Result<Option<LiveSession>, Rejection> {
         match answer.reading() {
-            Reading::Row(row) if answer.is_live(Now::read().wall) => {
-                let user_id = answer.user_id(row).into_owned();
-                // Read out only where tokens have a claim of it.
-                let has_claims = !self.config.token.claims.is_empty();
-                let profile = if has_claims { answer.profile(row) } else { Profile::default() };
-                Ok(Some(LiveSession { key, token, user_id, expires: row.expires, profile }))
+            Reading::Row | Reading::Absent => {
+                Ok(answer.live(key, token, Now::read().wall, !self.config.token.claims.is_empty()))
             }
-            Reading::Row(_) | Reading::Absent => Ok(None),
             Reading::Refused | Reading::Unreadable => {
                 tracing::error!(
                     target: "session",

@@ -114,7 +114,7 @@ impl<'a> Arguments<'a> {
     /// The text is untrusted: an object, or an array that holds exactly one. Names are compared after their escapes were
     /// decoded. What is the matter with the nested object is told later, by [`Arguments::encode`].
     ///
-    /// Allocates for the lists of members only; takes 1,024 of an object at most. Never panics.
+    /// Allocates for the lists of members, and for names with escapes; takes 1,024 of an object at most. Never panics.
     ///
     /// # Errors
     ///

@@ -100,6 +100,22 @@ impl<'body> Permitted<'body> {
         &self.call
     }
 
+    /// Appends the arguments as they go upstream: an adapter's function gets the proxy's secret, every other what was sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::AdapterArgumentInvalid`]; nothing is appended then.
+    pub fn write_args(&self, policy: &config::Adapter, out: &mut Vec<u8>) -> Result<(), Rejection> {
+        match &self.adapter {
+            None => out.extend_from_slice(self.call.args.get().as_bytes()),
+            Some(adapter) => adapter
+                .arguments
+                .encode(policy.nulls, &policy.secret, out)
+                .map_err(Rejection::AdapterArgumentInvalid)?,
+        }
+        Ok(())
+    }
+
     /// What is known of it when it is one of the adapter's.
     pub fn adapter(&self) -> Option<&AdapterCall<'body>> {
         self.adapter.as_ref()

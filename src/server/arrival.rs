@@ -2,7 +2,6 @@
 
 use std::{
     cell::Cell,
-    hash::{BuildHasher, RandomState},
     net::{IpAddr, SocketAddr},
     sync::{
         LazyLock, OnceLock,
@@ -13,7 +12,10 @@ use std::{
 
 use http::HeaderValue;
 
-use crate::classify::{Listener, Route};
+use crate::{
+    chance,
+    classify::{Listener, Route},
+};
 
 /// Both ends of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +39,7 @@ pub struct Arrival {
     pub id: HeaderValue,
     /// Where it goes, once that is known.
     pub route: OnceLock<Route>,
-    /// The function that it calls, as parsed; `(batch)` for several.
+    /// The function that it calls, as parsed; `(batch of 3)` for several.
     pub function: OnceLock<String>,
 }
 
@@ -49,7 +51,7 @@ impl Arrival {
 }
 
 fn next_id() -> HeaderValue {
-    static START: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0_u8));
+    static START: LazyLock<u64> = LazyLock::new(chance::bits);
     // An odd multiplier visits every number once, so ids differ and do not look alike.
     let number = next_number().wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ *START;
     let digits: [u8; 16] = std::array::from_fn(|digit| {

@@ -38,12 +38,12 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// A pipeline: what gives each connection its own.
-pub type Pipeline = Arc<dyn Fn() -> Call + Send + Sync>;
+/// What gives each connection of a listener its pipeline.
+pub type Pipelines = Arc<dyn Fn() -> Pipeline + Send + Sync>;
 /// The pipeline of one connection: it always has an answer.
-pub type Call = Box<dyn FnMut(Ends, Request<Incoming>) -> Answering + Send>;
+pub type Pipeline = Box<dyn FnMut(Ends, Request<Incoming>) -> AnswerFuture + Send>;
 /// The answer of a pipeline, on its way.
-pub type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+pub type AnswerFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 pin_project! {
     /// An answer's body as hyper takes it. The exchange is over when this is dropped.
@@ -77,7 +77,7 @@ impl http_body::Body for Delivery {
 /// What a listener does with its connections.
 pub(super) struct Connections {
     listener: Listener,
-    pipeline: Pipeline,
+    pipelines: Pipelines,
     http: http1::Builder,
     waits: Waits,
     places: Arc<Semaphore>,
@@ -88,7 +88,7 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) fn new(
         listener: Listener,
-        pipeline: Pipeline,
+        pipelines: Pipelines,
         config: &Config,
         metrics: Arc<Metrics>,
         tracker: TaskTracker,
@@ -98,7 +98,7 @@ impl Connections {
         http.max_buf_size((config.limits.header_bytes * 2).max(16 * 1_024)).half_close(false);
         Self {
             listener,
-            pipeline,
+            pipelines,
             http,
             waits: Waits { header: config.timeouts.header, idle: config.timeouts.idle, stall: config.timeouts.stall },
             places: Arc::new(Semaphore::new(config.limits.connections)),
@@ -110,7 +110,7 @@ impl Connections {
     async fn speak(&self, stream: Stream, ends: Ends, shutdown: watch::Receiver<bool>, seat: Arc<Seat>) {
         let exchange = Exchange::default();
         let io = TokioIo::new(ClientStream::new(stream, exchange.clone(), self.waits));
-        let call = RefCell::new((self.pipeline)());
+        let pipeline = RefCell::new((self.pipelines)());
         let served = exchange.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             // Only a request that asks for it can be upgraded.
@@ -118,7 +118,7 @@ impl Connections {
                 Upgrade::prepare(&mut request, &seat);
             }
             let serving = served.begin();
-            let answering = (call.borrow_mut())(ends, request);
+            let answering = (pipeline.borrow_mut())(ends, request);
             async move {
                 let Ok(response) = answering.await;
                 if response.headers().contains_key(header::CONNECTION) {

@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Profile;
+use super::{LiveSession, Profile, SessionKey, SessionToken};
 use crate::{
     clock::UnixMillis,
     error::JSON,
@@ -23,13 +23,14 @@ pub struct SessionAnswer {
     content_type: Option<Box<HeaderValue>>,
     body: Box<[u8]>,
     reading: Reading,
+    row: Option<Row>,
 }
 
 /// What an answer says of the session.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
     /// The row and its user. It may have expired: Auth.js wants to see that row and deletes it.
-    Row(Row),
+    Row,
     /// There is no such session.
     Absent,
     /// The function or the deployment refused, in Convex's own form.
@@ -40,9 +41,9 @@ pub enum Reading {
 
 /// A session's row and its user: where they stand in the bytes of their answer.
 #[derive(Debug, Clone, Copy)]
-pub struct Row {
+struct Row {
     /// `expires` of the session.
-    pub expires: UnixMillis,
+    expires: UnixMillis,
     /// `userId` of the session, a JSON string.
     user_id: Span,
     /// The user, a JSON object.
@@ -62,14 +63,10 @@ struct Whole(Arc<SessionAnswer>);
 impl SessionAnswer {
     /// Reads an answer. The bytes are copied: what came are parts of the connection's buffer, which would be kept for as long as this is.
     pub fn read(status: StatusCode, content_type: &HeaderValue, body: &[u8]) -> Self {
-        Self {
-            status,
-            content_type: (content_type != JSON)
-                .then(|| HeaderValue::from_bytes(content_type.as_bytes()).map(Box::new).ok())
-                .flatten(),
-            reading: Reading::read(status, body),
-            body: body.into(),
-        }
+        let is_json = content_type == JSON;
+        let copy = || HeaderValue::from_bytes(content_type.as_bytes()).map(Box::new).ok();
+        let (reading, row) = read(status, body);
+        Self { status, content_type: if is_json { None } else { copy() }, body: body.into(), reading, row }
     }
 
     /// The deployment's status.
@@ -99,25 +96,38 @@ impl SessionAnswer {
 
     /// Whether it tells of a session that lives at that moment.
     pub fn is_live(&self, at: UnixMillis) -> bool {
-        matches!(self.reading, Reading::Row(row) if at < row.expires)
+        self.row.is_some_and(|row| at < row.expires)
     }
 
-    /// `userId` of this answer's row.
-    pub fn user_id(&self, row: Row) -> Cow<'_, str> {
-        read_text(self.text(row.user_id)).unwrap_or_default()
+    /// The session, if it lives at that moment. `token` is the one that was asked with, and `key` stands for it; the profile is read out if
+    /// somebody wants it.
+    pub fn live(
+        &self,
+        key: SessionKey,
+        token: SessionToken,
+        at: UnixMillis,
+        wants_profile: bool,
+    ) -> Option<LiveSession> {
+        let row = self.row.filter(|row| at < row.expires)?;
+        let user_id = self.user_id()?.into_owned();
+        let profile = if wants_profile { self.profile(row)? } else { Profile::default() };
+        Some(LiveSession { key, token, user_id, expires: row.expires, profile })
     }
 
-    /// What this answer's row says of the person.
-    pub fn profile(&self, row: Row) -> Profile {
+    /// `userId` of the session's row, if there is one.
+    pub fn user_id(&self) -> Option<Cow<'_, str>> {
+        read_text(self.text(self.row?.user_id)?)
+    }
+
+    fn profile(&self, row: Row) -> Option<Profile> {
         let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
-        // It was read when the answer was.
-        let WireUser { email, name, image } = serde_json::from_str(self.text(row.user)).unwrap_or_default();
-        Profile { email: owned(email), name: owned(name), image: owned(image) }
+        let WireUser { email, name, image } = serde_json::from_str(self.text(row.user)?).ok()?;
+        Some(Profile { email: owned(email), name: owned(name), image: owned(image) })
     }
 
-    fn text(&self, Span { start, length }: Span) -> &str {
-        let bytes = usize::try_from(start).ok().and_then(|start| self.body.get(start..)?.get(..length as usize));
-        bytes.and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or_default()
+    fn text(&self, Span { start, length }: Span) -> Option<&str> {
+        let bytes = self.body.get(usize::try_from(start).ok()?..)?.get(..usize::try_from(length).ok()?)?;
+        str::from_utf8(bytes).ok()
     }
 }
 
@@ -129,7 +139,7 @@ impl AsRef<[u8]> for Whole {
 
 impl fmt::Debug for SessionAnswer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, content_type: _, body: _, reading } = self;
+        let Self { status, content_type: _, body: _, reading, row: _ } = self;
         formatter
             .debug_struct("SessionAnswer")
             .field("status", status)
@@ -138,25 +148,20 @@ impl fmt::Debug for SessionAnswer {
     }
 }
 
-impl Reading {
-    fn read(status: StatusCode, body: &[u8]) -> Self {
-        if status != StatusCode::OK {
-            return if serde_json::from_slice::<WireError<'_>>(body).is_ok() {
-                Self::Refused
-            } else {
-                Self::Unreadable
-            };
+fn read(status: StatusCode, body: &[u8]) -> (Reading, Option<Row>) {
+    if status != StatusCode::OK {
+        let is_convexs = serde_json::from_slice::<WireError<'_>>(body).is_ok();
+        return (if is_convexs { Reading::Refused } else { Reading::Unreadable }, None);
+    }
+    let Ok(answer) = serde_json::from_slice::<WireAnswer<'_>>(body) else { return (Reading::Unreadable, None) };
+    match (&*answer.status, answer.value) {
+        ("error", _) => (Reading::Refused, None),
+        ("success", Some(value)) if value.get() == "null" => (Reading::Absent, None),
+        ("success", Some(value)) => {
+            let row = serde_json::from_str::<WirePair<'_>>(value.get()).ok().and_then(|pair| pair.row(body));
+            (if row.is_some() { Reading::Row } else { Reading::Unreadable }, row)
         }
-        let Ok(answer) = serde_json::from_slice::<WireAnswer<'_>>(body) else { return Self::Unreadable };
-        match (&*answer.status, answer.value) {
-            ("error", _) => Self::Refused,
-            ("success", Some(value)) if value.get() == "null" => Self::Absent,
-            ("success", Some(value)) => match serde_json::from_str::<WirePair<'_>>(value.get()) {
-                Ok(pair) => pair.row(body).map_or(Self::Unreadable, Self::Row),
-                Err(_) => Self::Unreadable,
-            },
-            _ => Self::Unreadable,
-        }
+        _ => (Reading::Unreadable, None),
     }
 }
 
@@ -199,7 +204,7 @@ struct WireSession<'body> {
     expires: f64,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize)]
 struct WireUser<'body> {
     #[serde(borrow, default)]
     email: Option<Cow<'body, str>>,
@@ -229,7 +234,8 @@ mod tests {
 
     use http::{HeaderValue, StatusCode};
 
-    use super::{Reading, SessionAnswer};
+    use super::{Profile, Reading, SessionAnswer, SessionToken};
+    use crate::{clock::UnixMillis, secret::Secret, session::SessionKeys};
 
     fn answer(status: u16, body: &str) -> SessionAnswer {
         let status = StatusCode::from_u16(status).expect("a status");
@@ -239,7 +245,7 @@ mod tests {
     fn read(status: u16, body: &str) -> String {
         let answer = answer(status, body);
         match answer.reading() {
-            Reading::Row(row) => format!("{} until {}", answer.user_id(row), row.expires.0),
+            Reading::Row => format!("{} until {}", answer.user_id().unwrap(), answer.row.unwrap().expires.0),
             other @ (Reading::Absent | Reading::Refused | Reading::Unreadable) => format!("{other:?}"),
         }
     }
@@ -270,9 +276,13 @@ mod tests {
     fn what_an_answer_says_is_found_in_its_bytes() {
         let body = r#" { "status":"success", "value" : {"user": {"name":"A\u0064a","image":null,"email":"e","age":1}, "session":{"expires":1e3,"userId": "u\u0031" } } }"#;
         let answer = Arc::new(answer(200, body));
-        let Reading::Row(row) = answer.reading() else { panic!("a row") };
-        assert_eq!(answer.user_id(row), "u1");
-        let profile = answer.profile(row);
+        assert_eq!(answer.user_id().as_deref(), Some("u1"));
+        let token = SessionToken::new("t");
+        let key = SessionKeys::new(&Secret::new("s"), "http://d").key_of(&token);
+        let live = |at, wants| answer.live(key, token.clone(), UnixMillis(at), wants);
+        assert!(live(1_000, true).is_none(), "it has expired");
+        assert_eq!(live(999, false).unwrap().profile, Profile::default());
+        let profile = live(999, true).unwrap().profile;
         assert_eq!((profile.name.as_deref(), profile.email.as_deref(), profile.image), (Some("Ada"), Some("e"), None));
         assert_eq!(Arc::clone(&answer).body(), body);
         assert_eq!(answer.body_bytes(), body.len());

@@ -16,9 +16,9 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    Bell, Coherence, LiveSession, Reading, Scope, SessionAnswer, SessionKey, Watching, Write,
+    Bell, Coherence, LiveSession, Scope, SessionAnswer, SessionKey, Watching, Write,
     coherence::{Stamp, UserPlace},
-    live::Hashed,
+    key::Hashed,
 };
 use crate::{clock::Now, config, error::Rejection, permit::SecretHeld};
 
@@ -228,10 +228,10 @@ impl SessionCache {
     }
 
     fn keep(&self, key: CacheKey, begun: Now, stamp: Stamp, answer: &Arc<SessionAnswer>) {
-        let Reading::Row(row) = answer.reading() else { return };
+        let Some(user_id) = answer.user_id() else { return };
         let is_small = answer.body_bytes() <= BYTES_KEPT_AT_MOST;
         // The age counts from the moment that the read began: what it saw is at least that old.
-        let user = self.coherence.place_of_user(&answer.user_id(row));
+        let user = self.coherence.place_of_user(&user_id);
         if is_small && !self.time_to_live.is_zero() && self.coherence.is_true(stamp, &key.session, user) {
             let fresh_until = begun.steady + self.time_to_live;
             let entry = Entry { answer: Arc::clone(answer), stamp, user, fresh_until };

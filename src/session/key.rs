@@ -1,12 +1,61 @@
 //! From a session's token to the key that stands for it in caches.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{BuildHasherDefault, Hash, Hasher},
+};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
-use super::{SessionKey, SessionToken};
+use super::SessionToken;
 use crate::secret::Secret;
+
+/// A keyed hash that stands for one session of one deployment. Nobody can go back from it to the session's token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SessionKey([u8; 32]);
+
+impl SessionKey {
+    /// A part of it, for tables: it is spread evenly already, and nobody outside can choose it.
+    pub(crate) fn word(&self) -> u64 {
+        self.0.first_chunk().map_or(0, |word| u64::from_le_bytes(*word))
+    }
+}
+
+impl Hash for SessionKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.word());
+    }
+}
+
+/// For tables by [`SessionKey`]: the key is a keyed hash already, and its word is taken as it is.
+pub(crate) type Hashed = BuildHasherDefault<Word>;
+
+/// Hashes one word to itself.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Word(u64);
+
+impl Hasher for Word {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 ^= word;
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SessionKey")
+    }
+}
 
 /// The one maker of [`SessionKey`]s: a keyed hash over session tokens of one deployment.
 ///

@@ -1,10 +1,8 @@
 //! A session that was read and is alive: what tokens are minted from.
 
-use std::{
-    fmt,
-    hash::{BuildHasherDefault, Hash, Hasher},
-};
+use std::fmt;
 
+use super::SessionKey;
 use crate::{clock::UnixMillis, secret::Secret};
 
 /// The token of a session, as the browser's cookie and the deployment's row have it. It is authority: whoever holds it is
@@ -24,52 +22,6 @@ impl SessionToken {
     }
 }
 
-/// A keyed hash that stands for one session of one deployment. Nobody can go back from it to the session's token.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct SessionKey(pub(super) [u8; 32]);
-
-impl SessionKey {
-    /// A part of it, for tables: it is spread evenly already, and nobody outside can choose it.
-    pub(crate) fn word(&self) -> u64 {
-        self.0.first_chunk().map_or(0, |word| u64::from_le_bytes(*word))
-    }
-}
-
-impl Hash for SessionKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.word());
-    }
-}
-
-/// For tables by [`SessionKey`]: the key is a keyed hash already, and its word is taken as it is.
-pub(crate) type Hashed = BuildHasherDefault<Word>;
-
-/// Hashes one word to itself.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Word(u64);
-
-impl Hasher for Word {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 ^= word;
-    }
-}
-
-impl fmt::Debug for SessionKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("SessionKey")
-    }
-}
-
 /// A session that the deployment knows and that has not expired at the moment it was read.
 #[derive(Debug, Clone)]
 pub struct LiveSession {
@@ -81,7 +33,7 @@ pub struct LiveSession {
     pub user_id: String,
     /// `expires` of the session row.
     pub expires: UnixMillis,
-    /// What the user row says of the person.
+    /// What the user row says of the person; empty where tokens have no claim of it.
     pub profile: Profile,
 }
 

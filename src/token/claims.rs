@@ -106,7 +106,7 @@ impl Template {
         write_json(&mut json, &claims.subject.user_id);
         write_times(&mut json, claims.issued_at, claims.expires_at);
         // Letters, digits and signs of base64url: nothing to escape.
-        json.push(b'"');
+        json.extend_from_slice(b",\"jti\":\"");
         json.extend_from_slice(claims.jti.as_bytes());
         json.push(b'"');
         for claim in &self.profile {
@@ -153,7 +153,6 @@ fn write_times(json: &mut Vec<u8>, issued_at: i64, expires_at: i64) {
     json.extend_from_slice(digits.format(issued_at).as_bytes());
     json.extend_from_slice(b",\"exp\":");
     json.extend_from_slice(digits.format(expires_at).as_bytes());
-    json.extend_from_slice(b",\"jti\":");
 }
 
 #[expect(

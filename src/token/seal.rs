@@ -36,7 +36,7 @@ pub enum SpeaksFor {
     User,
 }
 
-/// A `jti` with our prefix that this secret and issuer did not seal, or that was changed.
+/// A `jti` with our prefix that this secret and issuer did not seal, or that was changed; or there was no randomness to seal one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the seal does not open")]
 pub struct SealBroken;
@@ -115,7 +115,7 @@ impl Seal {
     }
 }
 
-/// Random bytes for a nonce, of which no two are given twice.
+/// Random bytes for a nonce, each given to one seal alone.
 ///
 /// Each thread asks the system's generator for many nonces at once: asked for one at a time it takes a third as long as sealing does.
 fn next_nonce() -> Result<[u8; NONCE_LEN], SealBroken> {

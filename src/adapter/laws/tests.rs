@@ -3,7 +3,7 @@
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::{Function, a_body_is_what_serde_json_takes};
-use crate::json::members::tests::any_value;
+use crate::json::any::any_value;
 
 /// A body of one member or two, each of which may be what the contract names.
 fn nearly_a_body() -> impl Strategy<Value = String> {

@@ -19,15 +19,7 @@ pub(super) fn write_call(
     out.extend_from_slice(b",\"udfPath\":\"");
     out.extend_from_slice(call.path.as_str().as_bytes());
     out.extend_from_slice(b"\",\"args\":");
-    match permitted.adapter() {
-        None => {
-            out.extend_from_slice(call.args.get().as_bytes());
-            Ok(())
-        }
-        Some(adapter) => {
-            adapter.arguments.encode(policy.nulls, &policy.secret, out).map_err(Rejection::AdapterArgumentInvalid)
-        }
-    }
+    permitted.write_args(policy, out)
 }
 
 pub(super) fn write_authenticate(base_version: u32, token: Option<&str>, up: &mut Vec<u8>) {
@@ -54,19 +46,8 @@ pub(super) fn refusal_response(kind: OperationKind, request_id: u32, refusal: Re
     response.to_string()
 }
 
-pub(super) fn write_number(mut number: u32, out: &mut Vec<u8>) {
-    // From the last digit to the first, in the room that the largest needs.
-    let mut digits = [b'0'; 10];
-    let mut first = digits.len();
-    for (place, digit) in digits.iter_mut().enumerate().rev() {
-        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
-        first = place;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(first..).unwrap_or_default());
+pub(super) fn write_number(number: u32, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 impl OperationKind {
