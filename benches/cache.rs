@@ -160,7 +160,7 @@ fn invalidation(criterion: &mut Criterion) {
 
 fn answer() -> ReadResult {
     let json = HeaderValue::from_static("application/json");
-    let answer = SessionAnswer::read(StatusCode::OK, &json, BODY.as_bytes());
+    let answer = SessionAnswer::read(StatusCode::OK, &json, BODY.as_bytes(), false);
     assert!(matches!(answer.reading(), Reading::Row));
     Ok(Arc::new(answer))
 }

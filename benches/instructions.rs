@@ -162,7 +162,7 @@ fn read(kept: &Kept, is_fetched: bool) -> Source {
         assert!(is_fetched, "it is in memory");
         let body = br#"{"status":"success","value":{"session":{"userId":"u","expires":4102444800000},"user":{}}}"#;
         let json = HeaderValue::from_static("application/json");
-        std::future::ready(Ok(Arc::new(SessionAnswer::read(StatusCode::OK, &json, body))))
+        std::future::ready(Ok(Arc::new(SessionAnswer::read(StatusCode::OK, &json, body, false))))
     });
     let (answer, source) = read.now_or_never().expect("nothing to wait for");
     black_box(answer).expect("an answer");

@@ -115,12 +115,13 @@ impl Proxy {
             let scrub = Arc::clone(&self.scrub);
             let body = self.session_call(token, format);
             let crossing = Crossing::default().identified(id);
+            let keeps_profile = !self.config.token.claims.is_empty();
             Box::pin(async move {
                 let started = Instant::now();
                 let whole = upstream.read(Lane::Query.path(), crossing, body.into()).await;
                 metrics.upstream(started.elapsed());
                 let WholeAnswer { status, content_type, body } = whole?;
-                let answer = SessionAnswer::read(status, &content_type, &scrub.clean(body));
+                let answer = SessionAnswer::read(status, &content_type, &scrub.clean(body), keeps_profile);
                 match answer.reading() {
                     Reading::Unreadable => Err(Rejection::UpstreamUnreadable),
                     Reading::Row | Reading::Absent | Reading::Refused => Ok(Arc::new(answer)),
@@ -146,9 +147,7 @@ impl Proxy {
         token: SessionToken,
     ) -> Result<Option<LiveSession>, Rejection> {
         match answer.reading() {
-            Reading::Row | Reading::Absent => {
-                Ok(answer.live(key, token, Now::read().wall, !self.config.token.claims.is_empty()))
-            }
+            Reading::Row | Reading::Absent => Ok(answer.live(key, token, Now::read().wall)),
             Reading::Refused | Reading::Unreadable => {
                 tracing::error!(
                     target: "session",

@@ -24,6 +24,7 @@ pub struct SessionAnswer {
     body: Box<[u8]>,
     reading: Reading,
     row: Option<Row>,
+    profile: Option<Box<Profile>>,
 }
 
 /// What an answer says of the session.
@@ -39,15 +40,13 @@ pub enum Reading {
     Unreadable,
 }
 
-/// A session's row and its user: where they stand in the bytes of their answer.
+/// A session's row.
 #[derive(Debug, Clone, Copy)]
 struct Row {
     /// `expires` of the session.
     expires: UnixMillis,
-    /// `userId` of the session, a JSON string.
+    /// `userId` of the session, a JSON string: where it stands in the bytes of its answer.
     user_id: Span,
-    /// The user, a JSON object.
-    user: Span,
 }
 
 /// A piece of an answer: where it begins, and how many bytes it has.
@@ -62,11 +61,19 @@ struct Whole(Arc<SessionAnswer>);
 
 impl SessionAnswer {
     /// Reads an answer. The bytes are copied: what came are parts of the connection's buffer, which would be kept for as long as this is.
-    pub fn read(status: StatusCode, content_type: &HeaderValue, body: &[u8]) -> Self {
+    /// The profile is read out if tokens have claims of it.
+    pub fn read(status: StatusCode, content_type: &HeaderValue, body: &[u8], keeps_profile: bool) -> Self {
         let is_json = content_type == JSON;
         let copy = || HeaderValue::from_bytes(content_type.as_bytes()).map(Box::new).ok();
-        let (reading, row) = read(status, body);
-        Self { status, content_type: if is_json { None } else { copy() }, body: body.into(), reading, row }
+        let (reading, found) = read(status, body);
+        Self {
+            status,
+            content_type: if is_json { None } else { copy() },
+            body: body.into(),
+            reading,
+            row: found.as_ref().map(|(row, _)| *row),
+            profile: found.filter(|_| keeps_profile).map(|(_, user)| Box::new(user.into_profile())),
+        }
     }
 
     /// The deployment's status.
@@ -99,30 +106,17 @@ impl SessionAnswer {
         self.row.is_some_and(|row| at < row.expires)
     }
 
-    /// The session, if it lives at that moment. `token` is the one that was asked with, and `key` stands for it; the profile is read out if
-    /// somebody wants it.
-    pub fn live(
-        &self,
-        key: SessionKey,
-        token: SessionToken,
-        at: UnixMillis,
-        wants_profile: bool,
-    ) -> Option<LiveSession> {
+    /// The session, if it lives at that moment. `token` is the one that was asked with, and `key` stands for it.
+    pub fn live(&self, key: SessionKey, token: SessionToken, at: UnixMillis) -> Option<LiveSession> {
         let row = self.row.filter(|row| at < row.expires)?;
         let user_id = self.user_id()?.into_owned();
-        let profile = if wants_profile { self.profile(row)? } else { Profile::default() };
+        let profile = self.profile.as_deref().cloned().unwrap_or_default();
         Some(LiveSession { key, token, user_id, expires: row.expires, profile })
     }
 
     /// `userId` of the session's row, if there is one.
     pub fn user_id(&self) -> Option<Cow<'_, str>> {
         read_text(self.text(self.row?.user_id)?)
-    }
-
-    fn profile(&self, row: Row) -> Option<Profile> {
-        let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
-        let WireUser { email, name, image } = serde_json::from_str(self.text(row.user)?).ok()?;
-        Some(Profile { email: owned(email), name: owned(name), image: owned(image) })
     }
 
     fn text(&self, Span { start, length }: Span) -> Option<&str> {
@@ -139,7 +133,7 @@ impl AsRef<[u8]> for Whole {
 
 impl fmt::Debug for SessionAnswer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, content_type: _, body: _, reading, row: _ } = self;
+        let Self { status, content_type: _, body: _, reading, row: _, profile: _ } = self;
         formatter
             .debug_struct("SessionAnswer")
             .field("status", status)
@@ -148,7 +142,7 @@ impl fmt::Debug for SessionAnswer {
     }
 }
 
-fn read(status: StatusCode, body: &[u8]) -> (Reading, Option<Row>) {
+fn read(status: StatusCode, body: &[u8]) -> (Reading, Option<(Row, WireUser<'_>)>) {
     if status != StatusCode::OK {
         let is_convexs = serde_json::from_slice::<WireError<'_>>(body).is_ok();
         return (if is_convexs { Reading::Refused } else { Reading::Unreadable }, None);
@@ -158,8 +152,8 @@ fn read(status: StatusCode, body: &[u8]) -> (Reading, Option<Row>) {
         ("error", _) => (Reading::Refused, None),
         ("success", Some(value)) if value.get() == "null" => (Reading::Absent, None),
         ("success", Some(value)) => {
-            let row = serde_json::from_str::<WirePair<'_>>(value.get()).ok().and_then(|pair| pair.row(body));
-            (if row.is_some() { Reading::Row } else { Reading::Unreadable }, row)
+            let found = serde_json::from_str::<WirePair<'_>>(value.get()).ok().and_then(|pair| pair.row_in(body));
+            (if found.is_some() { Reading::Row } else { Reading::Unreadable }, found)
         }
         _ => (Reading::Unreadable, None),
     }
@@ -193,7 +187,7 @@ struct WirePair<'body> {
     #[serde(borrow)]
     session: WireSession<'body>,
     #[serde(borrow)]
-    user: &'body RawValue,
+    user: WireUser<'body>,
 }
 
 #[derive(Deserialize)]
@@ -214,17 +208,20 @@ struct WireUser<'body> {
     image: Option<Cow<'body, str>>,
 }
 
-impl WirePair<'_> {
-    fn row(&self, body: &[u8]) -> Option<Row> {
+impl<'body> WirePair<'body> {
+    fn row_in(self, body: &[u8]) -> Option<(Row, WireUser<'body>)> {
         let user_id = self.session.user_id.get();
         read_text(user_id)?;
-        serde_json::from_str::<WireUser<'_>>(self.user.get()).ok()?;
-        Some(Row {
-            // Saturates; no date of JavaScript's is past 2^53.
-            expires: UnixMillis(self.session.expires as i64),
-            user_id: Span::of(user_id, body)?,
-            user: Span::of(self.user.get(), body)?,
-        })
+        // Saturates; no date of JavaScript's is past 2^53.
+        let expires = UnixMillis(self.session.expires as i64);
+        Some((Row { expires, user_id: Span::of(user_id, body)? }, self.user))
+    }
+}
+
+impl WireUser<'_> {
+    fn into_profile(self) -> Profile {
+        let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+        Profile { email: owned(self.email), name: owned(self.name), image: owned(self.image) }
     }
 }
 
@@ -239,7 +236,7 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> SessionAnswer {
         let status = StatusCode::from_u16(status).expect("a status");
-        SessionAnswer::read(status, &HeaderValue::from_static("application/json"), body.as_bytes())
+        SessionAnswer::read(status, &HeaderValue::from_static("application/json"), body.as_bytes(), true)
     }
 
     fn read(status: u16, body: &str) -> String {
@@ -279,11 +276,13 @@ mod tests {
         assert_eq!(answer.user_id().as_deref(), Some("u1"));
         let token = SessionToken::new("t");
         let key = SessionKeys::new(&Secret::new("s"), "http://d").key_of(&token);
-        let live = |at, wants| answer.live(key, token.clone(), UnixMillis(at), wants);
-        assert!(live(1_000, true).is_none(), "it has expired");
-        assert_eq!(live(999, false).unwrap().profile, Profile::default());
-        let profile = live(999, true).unwrap().profile;
+        let live = |answer: &SessionAnswer, at| answer.live(key, token.clone(), UnixMillis(at));
+        assert!(live(&answer, 1_000).is_none(), "it has expired");
+        let profile = live(&answer, 999).unwrap().profile;
         assert_eq!((profile.name.as_deref(), profile.email.as_deref(), profile.image), (Some("Ada"), Some("e"), None));
+        let bare =
+            SessionAnswer::read(StatusCode::OK, &HeaderValue::from_static("application/json"), body.as_bytes(), false);
+        assert_eq!(live(&bare, 999).unwrap().profile, Profile::default());
         assert_eq!(Arc::clone(&answer).body(), body);
         assert_eq!(answer.body_bytes(), body.len());
     }

@@ -40,7 +40,12 @@ impl CookieSession {
 fn cookie_line(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     let mut lines = headers.get_all(header::COOKIE).iter().map(latin_1);
     let first = lines.next()?;
-    Some(lines.fold(first, |line, next| Cow::Owned(format!("{line}; {next}"))))
+    Some(lines.fold(first, |mut line, next| {
+        let whole = line.to_mut();
+        whole.push_str("; ");
+        whole.push_str(&next);
+        line
+    }))
 }
 
 fn latin_1(value: &HeaderValue) -> Cow<'_, str> {

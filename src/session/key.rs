@@ -6,7 +6,7 @@ use std::{
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::SessionToken;
 use crate::secret::Secret;
@@ -66,7 +66,7 @@ pub struct SessionKeys(Zeroizing<[u8; KEY_BYTES]>);
 const KEY_BYTES: usize = 16;
 
 /// Tokens up to this length are hashed without an allocation.
-const USUAL_BYTES: usize = 128;
+const USUAL_BYTES: usize = 80;
 
 impl SessionKeys {
     /// Keys for the sessions of `deployment`, its URL as the configuration has it.
@@ -83,14 +83,16 @@ impl SessionKeys {
     pub fn key_of(&self, token: &SessionToken) -> SessionKey {
         let token = token.expose().as_bytes();
         let mut usual = [0; KEY_BYTES + USUAL_BYTES];
+        // Both are secret: what is written together here is wiped again.
         let hash = match usual.get_mut(..KEY_BYTES + token.len()).and_then(|bytes| bytes.split_first_chunk_mut()) {
             Some((key, rest)) => {
                 *key = *self.0;
                 rest.copy_from_slice(token);
                 digest(&SHA256, usual.get(..KEY_BYTES + token.len()).unwrap_or_default())
             }
-            None => digest(&SHA256, &[self.0.as_slice(), token].concat()),
+            None => digest(&SHA256, &Zeroizing::new([self.0.as_slice(), token].concat())),
         };
+        usual.as_mut_slice().zeroize();
         // SHA-256 has exactly the 32 bytes of a key.
         SessionKey(hash.as_ref().first_chunk().copied().unwrap_or_default())
     }

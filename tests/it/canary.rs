@@ -426,7 +426,7 @@ fn debug_output_of_what_a_caller_sent_holds_no_canary() {
     } })
     .to_string();
     let json = HeaderValue::from_static("application/json");
-    let answer = SessionAnswer::read(StatusCode::OK, &json, row.as_bytes());
+    let answer = SessionAnswer::read(StatusCode::OK, &json, row.as_bytes(), true);
     assert!(matches!(answer.reading(), Reading::Row));
     let whole = WholeAnswer { status: StatusCode::OK, content_type: json, body: row.into() };
     let body = json!({ "path": "authAdapter:getUserByEmail", "format": "canary", "ts": "canary",

@@ -43,7 +43,7 @@ fn session_key() -> SessionKey {
 
 fn answer(body: &'static str) -> ReadResult {
     let json = HeaderValue::from_static("application/json");
-    Ok(Arc::new(SessionAnswer::read(StatusCode::OK, &json, body.as_bytes())))
+    Ok(Arc::new(SessionAnswer::read(StatusCode::OK, &json, body.as_bytes(), false)))
 }
 
 impl World {
