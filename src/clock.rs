@@ -18,14 +18,8 @@ pub struct Now {
 
 impl Now {
     /// Reads both clocks.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the calendar's clock")]
     pub fn read() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let wall = UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX));
-        let steady = Instant::now();
-        #[cfg(test)]
-        let wall = UnixMillis(wall.0 + ahead_of_the_system(steady));
-        Self { wall, steady }
+        Self { wall: UnixMillis::now(), steady: Instant::now() }
     }
 }
 
@@ -43,6 +37,16 @@ fn ahead_of_the_system(steady: Instant) -> i64 {
 pub struct UnixMillis(pub i64);
 
 impl UnixMillis {
+    /// Reads the calendar's clock.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the calendar's clock")]
+    pub fn now() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let now = Self(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX));
+        #[cfg(test)]
+        let now = Self(now.0 + ahead_of_the_system(Instant::now()));
+        now
+    }
+
     /// Whole seconds, rounded down, as JWT's `NumericDate` is written here.
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(1_000)

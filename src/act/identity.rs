@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::Proxy;
 use crate::{
-    clock::Now,
+    clock::UnixMillis,
     config::ClientTokens,
     error::Rejection,
     permit::{Caller, CookieStanding, Credential, Permitted},
@@ -99,7 +99,7 @@ impl Proxy {
 /// Whether a token will still be good when the deployment looks at it. One that ends on its way is refused there, and its caller, who may
 /// as well be nobody by then, would be told of an error that is none of theirs.
 fn outlives_the_way(minted: &Minted) -> bool {
-    minted.expires_at_millis() - Now::read().wall.0 > WAY_MILLIS
+    minted.expires_at_millis() - UnixMillis::now().0 > WAY_MILLIS
 }
 
 const WAY_MILLIS: i64 = 250;

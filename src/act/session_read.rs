@@ -10,7 +10,7 @@ use crate::{
     adapter::Function,
     body::Body,
     classify::Lane,
-    clock::Now,
+    clock::{Now, UnixMillis},
     error::Rejection,
     permit::{Permitted, SecretHeld},
     server::Arrival,
@@ -147,7 +147,7 @@ impl Proxy {
         token: SessionToken,
     ) -> Result<Option<LiveSession>, Rejection> {
         match answer.reading() {
-            Reading::Row | Reading::Absent => Ok(answer.live(key, token, Now::read().wall)),
+            Reading::Row | Reading::Absent => Ok(answer.live(key, token, UnixMillis::now())),
             Reading::Refused | Reading::Unreadable => {
                 tracing::error!(
                     target: "session",

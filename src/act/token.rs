@@ -10,7 +10,7 @@ use super::Proxy;
 use crate::{
     body::Body,
     classify::Listener,
-    clock::Now,
+    clock::UnixMillis,
     error::{BadBody, JSON, Rejection},
     permit::{Caller, CookieStanding},
     server::Arrival,
@@ -57,7 +57,7 @@ impl Proxy {
                 }
                 (None, Some(user_id)) if !user_id.is_empty() => {
                     let started = Instant::now();
-                    let minted = self.minter.for_user(user_id, Now::read().wall).map_err(refuse)?;
+                    let minted = self.minter.for_user(user_id, UnixMillis::now()).map_err(refuse)?;
                     self.metrics.token_signed(started.elapsed());
                     minted
                 }
@@ -70,7 +70,7 @@ impl Proxy {
     /// Mints for a session that is alive, or gives the token that serves it.
     pub(super) fn mint(&self, session: &LiveSession, freshness: Freshness) -> Result<Arc<Minted>, Rejection> {
         let started = Instant::now();
-        let (minted, outcome) = self.minter.for_session(session, freshness, Now::read().wall).map_err(refuse)?;
+        let (minted, outcome) = self.minter.for_session(session, freshness, UnixMillis::now()).map_err(refuse)?;
         match outcome {
             Outcome::Signed => self.metrics.token_signed(started.elapsed()),
             Outcome::Reused => self.metrics.token_reused(),
@@ -112,8 +112,13 @@ fn refuse(error: MintError) -> Rejection {
 
 fn respond(minted: &Minted) -> Response<Body> {
     // A compact JWS has no character that JSON would escape.
-    let (token, expires_at) = (minted.token(), minted.expires_at_millis().to_string());
-    let body = [r#"{"token":""#, token, r#"","expiresAt":"#, &expires_at, "}"].concat();
+    let mut expires_at = itoa::Buffer::new();
+    let mut body = String::with_capacity(minted.token().len() + 64);
+    body.push_str(r#"{"token":""#);
+    body.push_str(minted.token());
+    body.push_str(r#"","expiresAt":"#);
+    body.push_str(expires_at.format(minted.expires_at_millis()));
+    body.push('}');
     let mut response = Response::new(Body::bytes(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, JSON);

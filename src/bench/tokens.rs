@@ -10,7 +10,7 @@ use jsonwebtoken::{DecodingKey, Validation, jwk::Jwk};
 
 use super::{BenchProblem, Case, Row, pace::pace};
 use crate::{
-    clock::{Now, UnixMillis},
+    clock::UnixMillis,
     keys::SigningKey,
     secret::Secret,
     session::{LiveSession, Profile, SessionKeys, SessionToken},
@@ -24,7 +24,7 @@ const SECRET: &str = "c2a5e4c1b1d94c5f8f2f6c0f3b0f9d7e";
 pub(super) fn measure(case: Case) -> Result<Row, BenchProblem> {
     let key = SigningKey::generate(case.algorithm())?;
     let minter = minter(&key);
-    let now = Now::read().wall;
+    let now = UnixMillis::now();
     check_token(&mint(&minter, &session(now, "proved"), now)?, &key, USER_ID)?;
     let (number, failed) = (AtomicU64::new(0), AtomicBool::new(false));
     let pace = pace(case.at_once, case.each, 1, || {
@@ -43,7 +43,7 @@ pub(super) fn measure(case: Case) -> Result<Row, BenchProblem> {
 
 /// What a signature is made of: header and claims of a token of usual length.
 pub(super) fn unsigned_token(key: &SigningKey) -> Result<String, BenchProblem> {
-    let now = Now::read().wall;
+    let now = UnixMillis::now();
     let token = mint(&minter(key), &session(now, "signed"), now)?;
     token.rsplit_once('.').map(|(signed, _)| signed.to_owned()).ok_or(BenchProblem::Wrong("a token"))
 }
@@ -100,7 +100,7 @@ pub fn check_token(token: &str, key: &SigningKey, user_id: &str) -> Result<(), B
 mod tests {
     use super::{USER_ID, check_token, mint, minter, session};
     use crate::{
-        clock::Now,
+        clock::UnixMillis,
         keys::{Algorithm, SigningKey},
     };
 
@@ -110,7 +110,7 @@ mod tests {
             SigningKey::generate(Algorithm::EdDsa).expect("a key"),
             SigningKey::generate(Algorithm::EdDsa).expect("a key"),
         );
-        let now = Now::read().wall;
+        let now = UnixMillis::now();
         let token = mint(&minter(&key), &session(now, "t"), now).expect("a token");
         assert!(check_token(&token, &key, USER_ID).is_ok());
         assert!(check_token(&token, &other, USER_ID).is_err());

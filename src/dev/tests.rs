@@ -15,6 +15,7 @@ use http_body_util::Full;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::clock::UnixMillis;
 
 pub(super) const SECRET: &str = "adapter-secret";
 const HOUR_SECONDS: i64 = 3_600;
@@ -164,7 +165,7 @@ impl Issuer {
     }
 
     pub(super) fn claims(&self) -> Json {
-        let now = Now::read().wall.seconds();
+        let now = UnixMillis::now().seconds();
         json!({"iss": self.url, "aud": "convex", "sub": "user-1", "iat": now, "exp": now + HOUR_SECONDS})
     }
 }
@@ -585,7 +586,7 @@ async fn a_query_runs_at_a_timestamp_of_the_past_only() {
     let (_, answer) = read(running.post("/api/query_ts", &json!({}))).await;
     let ts = answer["ts"].as_str().unwrap();
     let nanoseconds = u64::from_le_bytes(STANDARD.decode(ts).unwrap().try_into().unwrap());
-    let now = u64::try_from(Now::read().wall.0).unwrap() * 1_000_000;
+    let now = u64::try_from(UnixMillis::now().0).unwrap() * 1_000_000;
     assert!(nanoseconds <= now && now - nanoseconds < 60_000_000_000, "{nanoseconds}");
     let at = |ts: &str| running.post("/api/query_at_ts", &json!({"path": "demo:whoami", "args": {}, "ts": ts}));
     assert_eq!(read(at(ts)).await, (200, json!({"status": "success", "value": null})));
@@ -633,7 +634,7 @@ async fn tokens_that_do_not_hold_are_401() {
     let (key, other) = (TestKey::ed25519(), TestKey::ed25519());
     running.issuer.publish(&[&key]);
     let claims = running.issuer.claims();
-    let now = Now::read().wall.seconds();
+    let now = UnixMillis::now().seconds();
     let good = key.token(&claims);
     let (head, signature) = good.rsplit_once('.').unwrap();
     let payload = good.split('.').nth(1).unwrap();

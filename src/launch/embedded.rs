@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::Now,
+    clock::UnixMillis,
     config::Config,
     dev::{Deployment, DeploymentError, DeploymentOptions, SyncOptions},
     server::Bound,
@@ -129,9 +129,9 @@ async fn seed(config: &Config, deployment: SocketAddr) -> Result<Visitors, Embed
         answer.get("value").and_then(|value| value.as_str()).map(str::to_owned).ok_or(EmbeddedProblem::SeedRefused)
     };
     let user =
-        serde_json::json!({ "email": "ada@example.com", "name": "Ada Lovelace", "emailVerified": Now::read().wall.0 });
+        serde_json::json!({ "email": "ada@example.com", "name": "Ada Lovelace", "emailVerified": UnixMillis::now().0 });
     let user_id = run("createUser", "user", user).await?;
-    let expires = Now::read().wall.0 + 30 * 24 * 60 * 60 * 1_000;
+    let expires = UnixMillis::now().0 + 30 * 24 * 60 * 60 * 1_000;
     let visitors = Visitors { user_id, session_token: random_token(), other_session_token: random_token() };
     for token in [&visitors.session_token, &visitors.other_session_token] {
         let session = serde_json::json!({ "userId": visitors.user_id, "sessionToken": token, "expires": expires });

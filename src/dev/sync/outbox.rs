@@ -13,7 +13,7 @@ use super::chunk::pieces;
 use super::ending::Ending;
 use super::message::{ServerMessage, Transition, print, print_transition};
 use super::{OpenSocket, SyncOptions};
-use crate::clock::Now;
+use crate::clock::UnixMillis;
 
 /// Transitions that wait at most.
 const TRANSITIONS: usize = 2;
@@ -106,7 +106,7 @@ pub(super) async fn send_all<S>(
                 last_text = Instant::now();
                 let sent = match &outgoing {
                     Outgoing::Transition(transition) => {
-                        let text = print_transition(transition, Now::read().wall.0.saturating_mul(1_000_000));
+                        let text = print_transition(transition, UnixMillis::now().0.saturating_mul(1_000_000));
                         send_text(sink, text, longest, &socket.deployment.next_request_id()).await
                     }
                     Outgoing::Answer(text) => sink.send(Message::text(text.as_str())).await,

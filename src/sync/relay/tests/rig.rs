@@ -178,7 +178,7 @@ impl World {
             capacity: 10,
         });
         Self {
-            start: Now::read().wall,
+            start: UnixMillis::now(),
             policy: config::Adapter {
                 module: "authAdapter".parse().expect("a module"),
                 secret,
@@ -228,7 +228,7 @@ impl World {
     }
 
     pub(super) fn mint(&self, session: &LiveSession) -> Result<Arc<Minted>, Rejection> {
-        match self.minter.for_session(session, Freshness::Reuse, Now::read().wall) {
+        match self.minter.for_session(session, Freshness::Reuse, UnixMillis::now()) {
             Ok((minted, _)) => Ok(minted),
             Err(MintError::SessionOver) => Err(Rejection::NoSession),
             Err(_) => Err(Rejection::SigningFailed),
