@@ -68,12 +68,12 @@ impl Proxy {
         let policy = &self.config.adapter;
         let request = wire::read(function, whole.bytes()).map_err(Rejection::AdapterArgumentInvalid)?;
         // No secret belongs here; one that is wrong is as wrong as anywhere.
-        SecretHeld::show(request.arguments(), arrival.ends.listener, &policy.secret)
+        let proof = SecretHeld::show(request.arguments(), arrival.ends.listener, &policy.secret)
             .map_err(|refusal| self.refuse(arrival.ends.peer, refusal))?;
         let mut run = wire::begin(request, policy.nulls, &policy.secret).map_err(Rejection::AdapterArgumentInvalid)?;
         drop(whole);
         let text = loop {
-            let ran = match (self.run(arrival, &run).await, run.answer_without()) {
+            let ran = match (self.run(arrival, &run, proof).await, run.answer_without()) {
                 (Err(_), Some(text)) => break text,
                 (ran, _) => ran?,
             };
@@ -92,21 +92,26 @@ impl Proxy {
     }
 
     /// Runs one function of the contract; what reads a write back is tried twice, since the write has happened.
-    async fn run(&self, arrival: &Arrival, run: &Run) -> Result<Ran, Rejection> {
+    async fn run(&self, arrival: &Arrival, run: &Run, proof: SecretHeld) -> Result<Ran, Rejection> {
         let (function, arguments) = (run.function(), run.arguments());
-        match self.run_once(arrival, function, arguments).await {
-            Err(_) if run.follows_a_write() => self.run_once(arrival, function, arguments).await,
+        match self.run_once(arrival, function, arguments, proof).await {
+            Err(_) if run.follows_a_write() => self.run_once(arrival, function, arguments, proof).await,
             ran => ran,
         }
     }
 
-    async fn run_once(&self, arrival: &Arrival, function: Function, arguments: &[u8]) -> Result<Ran, Rejection> {
+    async fn run_once(
+        &self,
+        arrival: &Arrival,
+        function: Function,
+        arguments: &[u8],
+        proof: SecretHeld,
+    ) -> Result<Ran, Rejection> {
         let (status, body) = if function == Function::GetSessionAndUser
             && let Some(token) = own(function, arguments)?.arguments().text(&["sessionToken"])
         {
             let token = SessionToken::new(token);
-            let (_, answer) =
-                self.read_session(&arrival.id, SecretHeld::by_the_proxy(), &token, Format::Encoded).await?;
+            let (_, answer) = self.read_session(&arrival.id, proof, &token, Format::Encoded).await?;
             (answer.status(), answer.body())
         } else {
             let whole = self.send_own(arrival, function, arguments).await?;

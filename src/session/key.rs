@@ -84,11 +84,12 @@ impl SessionKeys {
         let token = token.expose().as_bytes();
         let mut usual = [0; KEY_BYTES + USUAL_BYTES];
         // Both are secret: what is written together here is wiped again.
-        let hash = match usual.get_mut(..KEY_BYTES + token.len()).and_then(|bytes| bytes.split_first_chunk_mut()) {
-            Some((key, rest)) => {
-                *key = *self.0;
+        let hash = match usual.get_mut(..KEY_BYTES + token.len()) {
+            Some(text) => {
+                let (key, rest) = text.split_at_mut(KEY_BYTES);
+                key.copy_from_slice(self.0.as_slice());
                 rest.copy_from_slice(token);
-                digest(&SHA256, usual.get(..KEY_BYTES + token.len()).unwrap_or_default())
+                digest(&SHA256, text)
             }
             None => digest(&SHA256, &Zeroizing::new([self.0.as_slice(), token].concat())),
         };
